@@ -1,0 +1,1 @@
+"""Algorithms: advantages, losses and presets, as functions in tables."""

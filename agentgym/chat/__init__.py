@@ -1,0 +1,1 @@
+"""Chat templates and tool calls: between messages and what a model reads and writes."""

@@ -1,0 +1,429 @@
+"""The verbs of the command line, one function each.
+
+Results go to the standard output, progress and whatever libraries print to the standard error. Text
+that a model wrote is never read as markup.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from tyro.conf import Positional, arg
+
+from agentgym.errors import EnvironmentFault, RunError
+from agentgym.flags import parse, take
+from agentgym.sandbox_commands import sandbox
+
+__all__ = ["COMMANDS"]
+
+
+class _Config(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class EnvsConfig(_Config):
+    """Nothing to set."""
+
+
+class DoctorConfig(_Config):
+    """Nothing to set."""
+
+
+class PlayConfig(_Config):
+    """Which episode to play."""
+
+    env: Annotated[str, Positional, arg(metavar="ENV")] = Field(description="Environment id.")
+    task: str | None = Field(None, description="Task id; default: the seed chooses.")
+    split: str = Field("train", description="Split that the task is from.")
+    seed: int = Field(0, ge=0, description="Of the episode.")
+    env_kwargs: dict[str, Any] = Field(
+        default_factory=dict, description="Keyword arguments of the environment."
+    )
+
+
+class CheckConfig(_Config):
+    """Which environment to check."""
+
+    env: Annotated[str, Positional, arg(metavar="ENV")] = Field(description="Environment id.")
+    tasks: Annotated[int, arg(aliases=("-n",))] = Field(
+        5, ge=1, description="Tasks that are solved by the oracle."
+    )
+    env_kwargs: dict[str, Any] = Field(
+        default_factory=dict, description="Keyword arguments of the environment."
+    )
+
+
+class EvalConfig(_Config):
+    """What to evaluate, and how."""
+
+    env: Annotated[str, Positional, arg(metavar="ENV")] = Field(description="Environment id.")
+    policy: Annotated[str, arg(aliases=("-p",))] = Field(
+        description="oracle, random, null, starter, openai:MODEL[@URL], vllm:PATH, "
+        "transformers:PATH, or the path of a model folder or run folder."
+    )
+    tasks: Annotated[int, arg(aliases=("-n",))] = Field(
+        50, ge=1, description="First tasks of the split."
+    )
+    rollouts: Annotated[int, arg(aliases=("-r",))] = Field(
+        1, ge=1, description="Episodes of each task."
+    )
+    split: str = Field("test", description="Split that is played.")
+    env_kwargs: dict[str, Any] = Field(
+        default_factory=dict, description="Keyword arguments of the environment."
+    )
+    max_tokens: int = Field(512, ge=1, description="Most tokens of one turn.")
+    temperature: float = Field(1.0, ge=0, description="Of sampling; 0 is greedy.")
+    max_turns: int = Field(32, ge=1, description="Most turns of one episode.")
+    context: int | None = Field(None, ge=2, description="Most tokens of one episode.")
+    episode_timeout_s: float = Field(600.0, gt=0, description="An episode beyond it is unscored.")
+    concurrency: int = Field(64, ge=1, description="Most episodes in flight.")
+    seed: int = Field(0, ge=0, description="Of the environments.")
+
+
+class SftConfig(_Config):
+    """How the starter policy is made; the defaults are the starter of `agentgym train`."""
+
+    env: str = Field("agentgym/PythonMath-v0", description="Environment that demonstrates.")
+    env_kwargs: dict[str, Any] = Field(default_factory=dict, description="Its keyword arguments.")
+    flawed: float = Field(0.7, ge=0, le=1, description="Share of demonstrations with a bad habit.")
+    demonstrations: int | None = Field(None, ge=1, description="Episodes; default: the recipe's.")
+    steps: int | None = Field(None, ge=1, description="Optimizer steps; default: the recipe's.")
+    seed: int = Field(0, ge=0, description="Of weights and demonstrations.")
+
+
+def envs(argv: list[str]) -> int:
+    """List the environments."""
+    as_json = take(argv, "--json")
+    parse(EnvsConfig, "envs", argv, "List the environments that are installed.")
+    from agentgym.registry import list_envs
+
+    rows = list_envs()
+    if as_json:
+        _write_json([asdict(row) for row in rows])
+        return 0
+    table = Table("environment", "from", "description", box=None, header_style="bold")
+    for row in rows:
+        broken = Text(f"cannot be loaded: {row.error}", style="red")
+        table.add_row(Text(row.id), Text(row.source), broken if row.error else row.description)
+    _console().print(table)
+    return 0
+
+
+def check(argv: list[str]) -> int:
+    """Check an environment; fail if any promise of the contract is broken."""
+    as_json = take(argv, "--json")
+    config = parse(CheckConfig, "check", argv, "Check that an environment is sound.")
+    from agentgym.check import check as check_env
+
+    with _output_kept():
+        report = check_env(config.env, tasks=config.tasks, kwargs=config.env_kwargs)
+    if as_json:
+        rows = [asdict(row) for row in report.rows]
+        _write_json({"env": report.env_id, "ok": report.ok, "rows": rows})
+        return 0 if report.ok else 1
+    table = Table(box=None, show_header=False)
+    for row in report.rows:
+        mark = Text("ok", style="green") if row.ok else Text("FAILED", style="bold red")
+        table.add_row(mark, Text(row.name), Text(row.detail))
+    _console().print(table)
+    return 0 if report.ok else 1
+
+
+def play(argv: list[str]) -> int:
+    """Let a person play one episode."""
+    as_json = take(argv, "--json")
+    config = parse(PlayConfig, "play", argv, "Play one episode yourself.")
+    from agentgym.registry import make
+
+    console = _console(stderr=as_json)
+    env = make(config.env, split=config.split, **config.env_kwargs)
+    try:
+        options = {"task_id": config.task} if config.task else None
+        observation, info = env.reset(seed=config.seed, options=options)
+        core: Any = env.unwrapped
+        for schema in core.tools:
+            _show_tool(console, schema)
+        verdict = None
+        while verdict is None:
+            console.print(Text(observation))
+            action = _read_action(console)
+            if action is None:
+                console.print(Text("left before the end: no score", style="yellow"))
+                return 0
+            observation, reward, terminated, truncated, info = env.step(action)
+            if terminated or truncated:
+                verdict = info.get("verdict")
+                break
+    except EnvironmentFault as fault:
+        raise RunError(f"the environment failed: {fault}") from fault
+    finally:
+        env.close()
+    if as_json:
+        _write_json({"reward": reward, "verdict": asdict(verdict) if verdict else None})
+        return 0
+    if observation:
+        console.print(Text(observation))
+    console.print(Text(f"reward {reward:g}: {verdict.reason if verdict else ''}", style="bold"))
+    for rule in verdict.rules if verdict else ():
+        console.print(Text(f"  {rule.name}: {rule.score:g} {rule.reason}"))
+    return 0
+
+
+def _show_tool(console: Console, schema: Mapping[str, Any]) -> None:
+    function = schema.get("function", schema)
+    names = ", ".join(function.get("parameters", {}).get("properties", {}))
+    lines = str(function.get("description", "")).splitlines()
+    console.print(Text(f"tool {function['name']}({names}): {lines[0] if lines else ''}"))
+    call = json.dumps({"name": function["name"], "arguments": {}})
+    console.print(Text(f"  call it by <tool_call>{call}</tool_call>", style="dim"))
+
+
+def _read_action(console: Console) -> str | None:
+    """Read a line, or the lines between two lines of three quotes; None at the end of input."""
+    if sys.stdin.isatty():
+        console.print(Text('your action (""" opens and closes several lines, Ctrl-D leaves):'))
+    line = sys.stdin.readline()
+    if not line:
+        return None
+    if line.strip() != '"""':
+        return line.rstrip("\r\n")
+    lines: list[str] = []
+    for line in sys.stdin:
+        if line.strip() == '"""':
+            break
+        lines.append(line.rstrip("\r\n"))
+    return "\n".join(lines)
+
+
+def evaluate(argv: list[str]) -> int:
+    """Evaluate a policy and print its score with an interval."""
+    as_json = take(argv, "--json")
+    config = parse(EvalConfig, "eval", argv, "Evaluate a policy on an environment.")
+    from agentgym.evaluate.runner import evaluate as run
+    from agentgym.policy.resolve import resolve
+    from agentgym.registry import spec
+    from agentgym.rollout.spec import EpisodeLimits
+    from agentgym.types import SamplingParams
+
+    spec(config.env)  # a misspelt id is told before an engine starts
+    with (
+        _output_kept(),
+        contextlib.closing(resolve(config.policy)) as policy,
+        _progress(config.tasks) as advance,
+    ):
+        result = run(
+            config.env,
+            policy,
+            tasks=config.tasks,
+            rollouts=config.rollouts,
+            split=config.split,
+            env_kwargs=config.env_kwargs,
+            limits=EpisodeLimits(config.max_turns, config.context, config.episode_timeout_s),
+            sampling=SamplingParams(config.max_tokens, config.temperature),
+            concurrency=config.concurrency,
+            seed=config.seed,
+            on_group=lambda _: advance(),
+        )
+    summary = result.summary()
+    if as_json:
+        _write_json(summary)
+    else:
+        _show_evaluation(summary)
+    return 0 if result.scored else 1
+
+
+def _show_evaluation(summary: Mapping[str, Any]) -> None:
+    table = Table(box=None, show_header=False)
+    table.add_row("environment", Text(f"{summary['env']} ({summary['split']})"))
+    table.add_row("policy", Text(summary["policy"]))
+    table.add_row("mean", _with_interval(summary["mean"], summary["ci95"]))
+    for k, value in summary["pass_at_k"].items():
+        table.add_row(f"pass@{k}", f"{value:.3f}")
+    table.add_row("tasks x rollouts", f"{summary['tasks']} x {summary['rollouts']}")
+    table.add_row("errors", f"{summary['errors']} unscored")
+    for reason, count in summary["reasons"].items():
+        table.add_row("", Text(f"{count} x {reason}", style="red"))
+    for limit, count in summary["limits"].items():
+        table.add_row("", Text(f"{count} ended by the {limit} limit"))
+    turns, tokens = summary["turns"], summary["tokens"]
+    table.add_row("turns", "-" if turns is None else f"{turns:.2f} an episode")
+    table.add_row("tokens", f"{tokens['sampled']} sampled, {tokens['prompt']} read")
+    table.add_row("seconds", f"{summary['wall_s']:.1f}")
+    _console().print(table)
+
+
+def _with_interval(mean: float | None, ci95: list[float | None] | None) -> str:
+    if mean is None or ci95 is None:
+        return "none: nothing was scored"
+    low, high = ci95
+    if low is None or high is None:
+        return f"{mean:.3f} (one task: no interval)"
+    return f"{mean:.3f} (95% interval over tasks {low:.3f} to {high:.3f})"
+
+
+def sft(argv: list[str]) -> int:
+    """Make the starter policy, or find it in the cache."""
+    as_json = take(argv, "--json")
+    config = parse(SftConfig, "sft", argv, "Make the starter policy from demonstrations.")
+    from agentgym.train.starter import StarterRecipe, cache_folder, ensure_starter
+
+    asked = {name: value for name, value in dict(config).items() if value is not None}
+    with _output_kept(), _full_disk_told(cache_folder()):
+        folder = ensure_starter(replace(StarterRecipe(), **asked), progress=_say())
+    if as_json:
+        _write_json({"model": str(folder)})
+    else:
+        _console().print(Text(str(folder)), soft_wrap=True)
+    return 0
+
+
+def train(argv: list[str]) -> int:
+    """Train a model."""
+    from agentgym.train.config import TrainConfig
+
+    as_json = take(argv, "--json")
+    config = parse(TrainConfig, "train", argv, "Train a model by reinforcement learning.")
+    from agentgym.train.loop import train as run
+    from agentgym.train.starter import cache_folder
+
+    with _output_kept(), _full_disk_told(config.folder, cache_folder()):
+        result = run(config, say=_say())
+    if as_json:
+        _write_json(result.summary)
+    else:
+        _show_run(result.path, result.summary)
+    return 0
+
+
+def _show_run(path: Path, summary: Mapping[str, Any]) -> None:
+    table = Table(box=None, show_header=False)
+    table.add_row("run", Text(str(path)))
+    table.add_row("steps", str(summary.get("steps")))
+    for when in ("before", "after", "gain"):
+        found = summary.get(when)
+        if found:
+            table.add_row(when, _with_interval(found["mean"], found["ci95"]))
+    _console().print(table)
+
+
+def doctor(argv: list[str]) -> int:
+    """Say what this machine can do."""
+    as_json = take(argv, "--json")
+    parse(DoctorConfig, "doctor", argv, "Say what this machine can do, and what is missing.")
+    from agentgym.doctor import examine
+
+    with _output_kept():
+        rows = examine()
+    failed = any(row.status == "failed" for row in rows)
+    if as_json:
+        _write_json([asdict(row) for row in rows])
+        return 1 if failed else 0
+    colours = {"ok": "green", "absent": "yellow", "failed": "bold red"}
+    table = Table(box=None, show_header=False)
+    for row in rows:
+        mark = Text(row.status, style=colours[row.status])
+        table.add_row(mark, row.name, Text(row.detail), Text(row.advice, style="dim"))
+    _console().print(table)
+    return 1 if failed else 0
+
+
+def _console(*, stderr: bool = False) -> Console:
+    return Console(stderr=stderr, highlight=False, markup=False)
+
+
+def _say() -> Callable[[str], None]:
+    """Return what shows one line of progress."""
+    console = _console(stderr=True)
+    return lambda line: console.print(Text(line), soft_wrap=True)
+
+
+@contextlib.contextmanager
+def _progress(total: int) -> Iterator[Callable[[], None]]:
+    """Show a bar in a terminal, nothing elsewhere; yield what moves it on by one task."""
+    from rich.progress import MofNCompleteColumn, Progress
+
+    console = _console(stderr=True)
+    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("tasks", total=total)
+        yield lambda: bar.advance(task)
+
+
+@contextlib.contextmanager
+def _output_kept() -> Iterator[None]:
+    """Send what engines print to the standard error, so that the output holds the result alone."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+@contextlib.contextmanager
+def _full_disk_told(*folders: Path) -> Iterator[None]:
+    """Turn every way in which libraries report a full disk into one line.
+
+    Args:
+        folders: Where the command writes.
+
+    Raises:
+        RunError: If a disk is full.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not _is_full(error):
+            raise
+        fullest = min(folders, key=_free_bytes)
+        raise RunError(
+            f"the disk of '{fullest}' is full; free some space and run the same command again to "
+            "go on"
+        ) from error
+
+
+def _is_full(error: BaseException | None) -> bool:
+    """Tell whether a full disk is what an error, or one that it came from, is about."""
+    if error is None:
+        return False
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    # A context too: PyTorch, ending a file that it could not write, fails again by another name.
+    return "os error 28" in str(error) or _is_full(error.__cause__ or error.__context__)
+
+
+def _free_bytes(folder: Path) -> int:
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    return shutil.disk_usage(there).free
+
+
+def _write_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, default=str) + "\n")
+
+
+COMMANDS: Mapping[str, Callable[[list[str]], int]] = {
+    "envs": envs,
+    "play": play,
+    "check": check,
+    "train": train,
+    "sft": sft,
+    "eval": evaluate,
+    "sandbox": sandbox,
+    "doctor": doctor,
+}

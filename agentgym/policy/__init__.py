@@ -1,0 +1,1 @@
+"""Policies: whatever samples the next turn of a conversation."""

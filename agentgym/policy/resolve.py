@@ -1,0 +1,139 @@
+"""From a policy's name, as it is written on a command line, to the policy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from agentgym.errors import UnknownPolicy
+from agentgym.policy.base import Policy
+from agentgym.suggest import perhaps_you_meant
+
+__all__ = ["POLICIES", "resolve"]
+
+_FORMS = (
+    "use oracle, random, null, starter, openai:MODEL[@URL], vllm:PATH, transformers:PATH, "
+    "or the path of a model folder or of a run folder"
+)
+
+
+def resolve(text: str, **options: Any) -> Policy:
+    """Return the policy of this name.
+
+    Args:
+        text: ``oracle``, ``random``, ``null``, ``starter``, ``openai:MODEL[@URL]``, ``vllm:PATH``,
+            ``transformers:PATH``, or the path of a model folder or a run folder (its newest
+            model).
+        options: Passed to the policy's constructor.
+
+    Raises:
+        UnknownPolicy: If nothing answers to it, with the forms that work.
+        MissingExtra: If it needs a package that is not installed.
+    """
+    name, _, rest = text.partition(":")
+    if name in POLICIES and (bool(rest) == (name in _WITH_ARGUMENT)):
+        return POLICIES[name](rest, options)
+    if name in _WITH_ARGUMENT:
+        raise UnknownPolicy(f"policy '{text}' needs a model: {name}:NAME; {_FORMS}")
+    folder = _model_folder(Path(text).expanduser())
+    if folder is not None:
+        return _local(str(folder), options)
+    hint = "" if "/" in text or ":" in text else f"{perhaps_you_meant(name, POLICIES)} or "
+    if hint.startswith("known"):
+        hint = ""
+    raise UnknownPolicy(f"no policy '{text}'; {hint}{_FORMS}")
+
+
+def _oracle(_: str, options: Mapping[str, Any]) -> Policy:
+    from agentgym.policy.scripted import OraclePolicy
+
+    return OraclePolicy(**options)
+
+
+def _random(_: str, options: Mapping[str, Any]) -> Policy:
+    from agentgym.policy.scripted import RandomPolicy
+
+    return RandomPolicy(**options)
+
+
+def _null(_: str, options: Mapping[str, Any]) -> Policy:
+    from agentgym.policy.scripted import NullPolicy
+
+    return NullPolicy(**options)
+
+
+def _openai(model: str, options: Mapping[str, Any]) -> Policy:
+    from agentgym.policy.openai import OpenAIPolicy
+
+    name, at, url = model.rpartition("@")
+    if at and url.startswith(("http://", "https://")):
+        return OpenAIPolicy(name, url, **options)
+    return OpenAIPolicy(model, **options)
+
+
+def _vllm(model: str, options: Mapping[str, Any]) -> Policy:
+    from agentgym.policy.vllm import VllmPolicy
+
+    return VllmPolicy(str(_model_folder(Path(model)) or model), **options)
+
+
+def _transformers(model: str, options: Mapping[str, Any]) -> Policy:
+    from agentgym.policy.transformers import TransformersPolicy
+
+    return TransformersPolicy(str(_model_folder(Path(model)) or model), **options)
+
+
+def _starter(_: str, options: Mapping[str, Any]) -> Policy:
+    from agentgym.train.starter import ensure_starter
+
+    return _local(str(ensure_starter()), options)
+
+
+def _local(model: str, options: Mapping[str, Any]) -> Policy:
+    """Return a model folder's policy: by vLLM where that is installed."""
+    from importlib.util import find_spec
+
+    return (_vllm if find_spec("vllm") else _transformers)(model, options)
+
+
+def _model_folder(path: Path) -> Path | None:
+    """Return the model that a path stands for: itself, or a run's newest; None if neither.
+
+    A run that was finished and then taken up again has checkpoints newer than its final model.
+    """
+    checkpoints = sorted(path.glob("checkpoints/step-[0-9]*/model"), reverse=True)
+    newest = int(checkpoints[0].parent.name.removeprefix("step-")) if checkpoints else 0
+    final = [path / "model"]
+    ordered = final + checkpoints if _steps(path) >= newest else checkpoints + final
+    return next((folder for folder in (path, *ordered) if _is_model(folder)), None)
+
+
+def _steps(run: Path) -> int:
+    """Return the steps of a run that was finished; 0 of any other."""
+    try:
+        return int(json.loads((run / "summary.json").read_text("utf-8"))["steps"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return 0
+
+
+def _is_model(folder: Path) -> bool:
+    """Tell a model folder from a run folder, which has a config.json too."""
+    try:
+        return "model_type" in json.loads((folder / "config.json").read_text("utf-8"))
+    except (OSError, ValueError, TypeError):
+        return False
+
+
+POLICIES: Mapping[str, Callable[[str, Mapping[str, Any]], Policy]] = {
+    "null": _null,
+    "openai": _openai,
+    "oracle": _oracle,
+    "random": _random,
+    "starter": _starter,
+    "transformers": _transformers,
+    "vllm": _vllm,
+}
+
+_WITH_ARGUMENT = frozenset({"openai", "transformers", "vllm"})

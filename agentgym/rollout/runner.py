@@ -1,0 +1,241 @@
+"""Many episodes at once: tasks in, groups of scored or unscored episodes out."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
+
+from agentgym.blocking import wait_for
+from agentgym.errors import ConfigError, EnvironmentFault, Fault
+from agentgym.policy.base import Policy
+from agentgym.rollout.episode import Job, play
+from agentgym.rollout.lockstep import Lockstep
+from agentgym.rollout.spec import EnvSpec, EpisodeLimits
+from agentgym.rollout.worker import EnvPool, EnvWorker
+from agentgym.types import Episode, Group, SamplingParams
+
+__all__ = ["arollout", "group_seed", "rollout", "task_ids"]
+
+
+def group_seed(seed: int, task_id: str) -> int:
+    """Return the environment's seed for one task of a run, the same on every machine."""
+    digest = hashlib.sha256(f"{seed}/{task_id}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") >> 1
+
+
+def task_ids(env: EnvSpec, split: str, count: int | None = None) -> list[str]:
+    """Return the first ids of a split; all of them if ``count`` is None.
+
+    Raises:
+        ConfigError: If the environment has no tasks in that split.
+    """
+    from agentgym.registry import make
+
+    made: Any = make(env.id, **env.kwargs)
+    try:
+        ids = made.unwrapped.tasks.ids(split)
+        chosen = list(ids if count is None else ids[:count])
+    finally:
+        made.close()
+    if not chosen:
+        raise ConfigError(f"'{env.id}' has no tasks in split '{split}'; choose another split")
+    return chosen
+
+
+@dataclass(slots=True)
+class _Rollout:
+    """One call of `arollout`: the queue of episodes and what came of them."""
+
+    policy: Policy
+    env: EnvSpec
+    sampling: SamplingParams
+    limits: EpisodeLimits
+    retries: int
+    seed: int
+    jobs: deque[Job]
+    results: list[dict[int, Episode]]
+    group_size: int
+    on_group: Callable[[Group], None] | None
+    envs: EnvPool
+    active: int = 0
+
+    async def slot(self) -> None:
+        """Play one episode after another until none is left."""
+        worker = self._fresh()
+        self.active += 1
+        try:
+            with self._player():
+                while self.jobs:
+                    job = self.jobs.popleft()
+                    if isinstance(self.policy, Lockstep):
+                        self.policy.seat(job.group, job.index)
+                    episode, worker = await self._tried(job, worker)
+                    self._record(job, episode)
+        except BaseException:
+            worker.close()
+            raise
+        else:
+            self.envs.give_back(self.env, self.policy.needs_oracle, worker)
+        finally:
+            self.active -= 1
+
+    def _fresh(self) -> EnvWorker:
+        return self.envs.take(self.env, self.policy.needs_oracle)
+
+    def in_flight(self) -> int:
+        """Return how many episodes are under way."""
+        return self.active
+
+    def _player(self) -> AbstractContextManager[None]:
+        return self.policy.player() if isinstance(self.policy, Lockstep) else nullcontext()
+
+    async def _tried(self, job: Job, worker: EnvWorker) -> tuple[Episode, EnvWorker]:
+        """Play a job, after a fault again on a fresh environment, within the budget."""
+        reasons: list[str] = []
+        for attempt in range(1, self.retries + 2):
+            try:
+                return replace(await self._timed(job, worker), attempts=attempt), worker
+            except Fault as fault:
+                reasons.append(str(fault))
+                worker.close()
+                worker = EnvWorker(self.env, self.policy.needs_oracle)  # no idle one: fresh
+        episode = Episode(
+            task_id=job.task_id,
+            index=job.index,
+            seed=job.seed,
+            status="unscored",
+            reward=None,
+            reason="; ".join(dict.fromkeys(reasons)),
+            attempts=len(reasons),
+        )
+        return episode, worker
+
+    async def _timed(self, job: Job, worker: EnvWorker) -> Episode:
+        sampler = None
+        if isinstance(self.policy, Lockstep):
+            sampler = group_seed(self.seed, f"{job.group}/{job.index}/{job.task_id}")
+        try:
+            async with asyncio.timeout(self.limits.wall_s):
+                return await play(
+                    self.policy, worker, job, self.sampling, self.limits, sampler, self.in_flight
+                )
+        except TimeoutError:
+            limit = f"the episode outlived {self.limits.wall_s:g} s"
+            raise EnvironmentFault(limit) from None
+
+    def _record(self, job: Job, episode: Episode) -> None:
+        done = self.results[job.group]
+        done[job.index] = episode
+        if len(done) == self.group_size and self.on_group is not None:
+            self.on_group(self.group(job.group))
+
+    def group(self, position: int) -> Group:
+        """Return a finished group, its episodes in order."""
+        done = self.results[position]
+        episodes = tuple(done[index] for index in sorted(done))
+        return Group(episodes[0].task_id, episodes[0].seed, episodes)
+
+
+async def arollout(  # noqa: PLR0913 - the settings of a rollout, each with its default
+    policy: Policy,
+    env: str | EnvSpec,
+    tasks: Sequence[str] | int,
+    group_size: int = 1,
+    *,
+    split: str = "train",
+    env_kwargs: Mapping[str, Any] | None = None,
+    sampling: SamplingParams | None = None,
+    limits: EpisodeLimits | None = None,
+    concurrency: int = 64,
+    retries: int = 2,
+    seed: int = 0,
+    deterministic: bool = False,
+    on_group: Callable[[Group], None] | None = None,
+    envs: EnvPool | None = None,
+) -> list[Group]:
+    """Play ``group_size`` episodes of each task, hundreds at once.
+
+    Environments are stepped in threads of their own, beside the sampling. A fault costs its own
+    episode only: it is tried again on a fresh environment, then left unscored with the reason.
+
+    Args:
+        policy: Who acts.
+        env: An id, or an id with keyword arguments.
+        tasks: Task ids, or how many of the split's first tasks.
+        group_size: Episodes of each task, all reset with the same seed.
+        split: Of the environment's tasks.
+        env_kwargs: Keyword arguments beside those of ``env``.
+        sampling: How each turn is sampled.
+        limits: What each episode may use.
+        concurrency: Most episodes in flight.
+        retries: Further attempts after a fault.
+        seed: Decides the seeds of the environments (and of the sampler, if deterministic).
+        deterministic: Sample in rounds, with a seed for each turn: slower, and the same result
+            to the last bit each time.
+        on_group: Called with each group as it is finished.
+        envs: Where environments are kept for the next rollout; None closes them at the end.
+
+    Returns:
+        One group per task, in the order of the tasks.
+
+    Raises:
+        UsageError: If the environment, a task or the context cannot be as asked.
+    """
+    given = env if isinstance(env, EnvSpec) else EnvSpec(env)
+    spec = EnvSpec(given.id, {"split": split, **given.kwargs, **(env_kwargs or {})})
+    ids = task_ids(spec, split, tasks) if isinstance(tasks, int) else list(tasks)
+    if group_size < 1 or concurrency < 1:
+        raise ConfigError("group_size and concurrency must be at least 1")
+    jobs = deque(
+        Job(position, index, task, group_seed(seed, task))
+        for position, task in enumerate(ids)
+        for index in range(group_size)
+    )
+    pool = envs or EnvPool()
+    run = _Rollout(
+        Lockstep(policy) if deterministic else policy,
+        spec,
+        sampling or SamplingParams(),
+        limits or EpisodeLimits(),
+        retries,
+        seed,
+        jobs,
+        [{} for _ in ids],
+        group_size,
+        on_group,
+        pool,
+    )
+    try:
+        await _run_slots(run, min(concurrency, len(jobs)))
+    finally:
+        if envs is None:
+            pool.close()
+    return [run.group(position) for position in range(len(ids))]
+
+
+async def _run_slots(run: _Rollout, count: int) -> None:
+    first: Exception | None = None
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(count):
+                group.create_task(run.slot())
+    except ExceptionGroup as errors:
+        first = errors.exceptions[0]  # it ended the others: a caller's mistake, a full disk, a bug
+    if first is not None:  # raised here, it keeps its own cause
+        raise first
+
+
+def rollout(
+    policy: Policy, env: str | EnvSpec, tasks: Sequence[str] | int, group_size: int = 1, **kw: Any
+) -> list[Group]:
+    """Do what `arollout` does, and wait for it; in a notebook too.
+
+    Raises:
+        UsageError: As `arollout`.
+    """
+    return wait_for(arollout(policy, env, tasks, group_size, **kw))

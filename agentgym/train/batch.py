@@ -1,0 +1,85 @@
+"""Samples to padded micro-batches.
+
+Position ``t`` of every tensor speaks of the token ``ids[:, t + 1]``, the one that the model
+predicts there. Masks come from lengths and from the record, never from ``ids != pad``: a policy
+may sample the pad token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from agentgym.types import Sample
+
+__all__ = ["Batch", "WeightedSample", "micro_batches", "pad"]
+
+
+@dataclass(frozen=True, slots=True)
+class WeightedSample:
+    """A sample and the advantage of the episode that it belongs to."""
+
+    sample: Sample
+    advantage: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A padded micro-batch of B sequences of at most T tokens.
+
+    Attributes:
+        ids: Token ids, shape (B, T), int64, padded with 0.
+        mask: True where the next token was sampled, shape (B, T - 1), bool.
+        behaviour_logprobs: Of the next token, 0.0 outside the mask, shape (B, T - 1), float32.
+        advantages: Of the episode, shape (B, T - 1), float32.
+    """
+
+    ids: Tensor
+    mask: Tensor
+    behaviour_logprobs: Tensor
+    advantages: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on another device."""
+        moved = (self.ids, self.mask, self.behaviour_logprobs, self.advantages)
+        return Batch(*(tensor.to(device, non_blocking=True) for tensor in moved))
+
+
+def pad(items: Sequence[WeightedSample]) -> Batch:
+    """Return one batch of right-padded sequences.
+
+    Raises:
+        ValueError: If there are none, or one has fewer than two tokens.
+    """
+    lengths = [len(item.sample.ids) for item in items]
+    if min(lengths, default=0) < 2:
+        raise ValueError("every sequence of a batch needs at least two tokens")
+    shape = (len(items), max(lengths))
+    ids = torch.zeros(shape, dtype=torch.int64)
+    mask = torch.zeros(shape, dtype=torch.bool)
+    logprobs = torch.zeros(shape, dtype=torch.float32)
+    for row, (item, length) in enumerate(zip(items, lengths, strict=True)):
+        ids[row, :length] = torch.tensor(item.sample.ids)
+        mask[row, :length] = torch.tensor(item.sample.mask, dtype=torch.bool)
+        logprobs[row, :length] = torch.tensor(item.sample.logprobs, dtype=torch.float32)
+    advantages = torch.tensor([item.advantage for item in items], dtype=torch.float32)
+    per_token = advantages[:, None].expand(-1, shape[1] - 1).contiguous()
+    return Batch(ids, mask[:, 1:].contiguous(), logprobs[:, 1:].contiguous(), per_token)
+
+
+def micro_batches(items: Sequence[WeightedSample], tokens: int) -> Iterator[Batch]:
+    """Yield padded batches of at most ``tokens`` places each, of neighbours in length.
+
+    A sequence longer than ``tokens`` gets a batch of its own.
+    """
+    chosen: list[WeightedSample] = []
+    for item in sorted(items, key=lambda item: len(item.sample.ids)):
+        if chosen and (len(chosen) + 1) * len(item.sample.ids) > tokens:
+            yield pad(chosen)
+            chosen = []
+        chosen.append(item)
+    if chosen:
+        yield pad(chosen)

@@ -1,0 +1,166 @@
+"""The settings of a training run, checked before anything heavy is loaded. No torch here."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+__all__ = ["TrainConfig"]
+
+
+class TrainConfig(BaseModel):
+    """One training run; the defaults are the main job of this repository."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    env: Annotated[str, Field(description="Environment id.")] = "agentgym/PythonMath-v0"
+    env_kwargs: Annotated[
+        dict[str, Any], Field(description="Keyword arguments of the environment.")
+    ] = {}
+    model: Annotated[
+        str,
+        Field(
+            description="'starter' (made here from the environment's demonstrations), a model "
+            "folder, or a name on the model hub."
+        ),
+    ] = "starter"
+    algorithm: Annotated[str, Field(description="A preset: reinforce, rloo, grpo or dr_grpo.")] = (
+        "rloo"
+    )
+    sampler: Annotated[
+        Literal["vllm", "transformers"], Field(description="What samples episodes while training.")
+    ] = "vllm"
+    out: Annotated[
+        Path | None,
+        Field(description="Run folder; the same command on it goes on. Default: runs/<name>."),
+    ] = None
+    seed: Annotated[int, Field(ge=0, description="Of tasks, sampling and everything else.")] = 0
+
+    steps: Annotated[int, Field(ge=0, description="Optimizer steps.")] = 80
+    tasks_per_step: Annotated[int, Field(ge=1, description="Groups a step.")] = 16
+    group_size: Annotated[int, Field(ge=1, description="Episodes a group (K).")] = 8
+    split: Annotated[str, Field(description="Split that is trained on.")] = "train"
+    skip_no_signal: Annotated[
+        bool, Field(description="Leave groups out of the loss whose advantages are all zero.")
+    ] = True
+
+    lr: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            description="Learning rate after the warm-up; default: 2e-4 for a starter, 1e-6 else.",
+        ),
+    ] = None
+    warmup_steps: Annotated[int, Field(ge=0, description="Steps of linear warm-up.")] = 10
+    weight_decay: Annotated[float, Field(ge=0, description="Of AdamW.")] = 0.0
+    max_grad_norm: Annotated[
+        float, Field(gt=0, description="Gradients are clipped to this norm.")
+    ] = 1.0
+    importance_cap: Annotated[
+        float | None,
+        Field(gt=0, description="Cap of the sampler-mismatch weight; None leaves it out."),
+    ] = 2.0
+    micro_batch_tokens: Annotated[
+        int, Field(ge=2, description="Places of one padded forward; gradients are accumulated.")
+    ] = 16_384
+
+    max_tokens: Annotated[
+        int | None,
+        Field(ge=1, description="Most tokens of one turn; default: 64 for a starter, 1024 else."),
+    ] = None
+    max_turns: Annotated[int, Field(ge=1, description="Most turns of one episode.")] = 6
+    context: Annotated[
+        int | None,
+        Field(ge=4, description="Most tokens of one episode; default: the model's own limit."),
+    ] = None
+    temperature: Annotated[
+        float, Field(gt=0, description="Of sampling, in training and evaluation.")
+    ] = 1.0
+    episode_timeout_s: Annotated[
+        float, Field(gt=0, description="An episode beyond it is unscored.")
+    ] = 600.0
+    env_timeout_s: Annotated[float, Field(gt=0, description="For one call of the environment.")] = (
+        60.0
+    )
+    concurrency: Annotated[int, Field(ge=1, description="Most episodes in flight.")] = 128
+    retries: Annotated[
+        int, Field(ge=0, description="Further attempts at an episode after a fault.")
+    ] = 2
+    gpu_memory: Annotated[
+        float,
+        Field(
+            gt=0, le=1, description="Share of a GPU that vLLM takes; the learner needs the rest."
+        ),
+    ] = 0.4
+    deterministic: Annotated[
+        bool | None,
+        Field(
+            description="Sample in rounds with fixed seeds: a little slower, and repeats to the "
+            "last bit. Default: on a CPU only."
+        ),
+    ] = None
+
+    eval_split: Annotated[str, Field(description="Split of the evaluation before and after.")] = (
+        "test"
+    )
+    eval_tasks: Annotated[
+        int, Field(ge=0, description="Its tasks; 0 leaves the evaluation out.")
+    ] = 100
+    eval_rollouts: Annotated[
+        int, Field(ge=1, description="Sampled episodes of each of its tasks.")
+    ] = 4
+    eval_every: Annotated[
+        int, Field(ge=0, description="Also evaluate every so many steps; 0 never.")
+    ] = 0
+
+    save_every: Annotated[int, Field(ge=1, description="Steps between two checkpoints.")] = 10
+    keep_checkpoints: Annotated[
+        int, Field(ge=1, description="Newest checkpoints that are kept.")
+    ] = 2
+    probe_tolerance: Annotated[
+        float | None,
+        Field(gt=0, description="Most nats a pushed weight may differ; default by precision."),
+    ] = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> TrainConfig:
+        from agentgym.algorithms.presets import preset
+
+        algorithm = preset(self.algorithm)  # an unknown name says what there is
+        if self.group_size < 2 and algorithm.needs_siblings:
+            raise ValueError(
+                f"algorithm '{self.algorithm}' compares siblings: group_size must be at least 2 "
+                f"(it is {self.group_size}), or use algorithm='reinforce'"
+            )
+        if self.split == self.eval_split and self.eval_tasks:
+            raise ValueError(
+                f"split and eval_split are both '{self.split}': the gain would be measured on the "
+                "training tasks; choose another eval_split, or eval_tasks=0"
+            )
+        return self
+
+    @property
+    def is_starter(self) -> bool:
+        """Whether the model is a starter policy, which wants large steps and short turns."""
+        return Path(self.model).name.startswith("starter")
+
+    @property
+    def learning_rate(self) -> float:
+        """Return `lr`, or the default for this kind of model."""
+        return self.lr if self.lr is not None else (2e-4 if self.is_starter else 1e-6)
+
+    @property
+    def turn_tokens(self) -> int:
+        """Return `max_tokens`, or the default for this kind of model."""
+        return self.max_tokens if self.max_tokens is not None else (64 if self.is_starter else 1024)
+
+    @property
+    def folder(self) -> Path:
+        """Return the run folder."""
+        if self.out is not None:
+            return self.out
+        name = re.sub(r"-v\d+$", "", self.env.rpartition("/")[2]).lower()
+        return Path("runs") / f"{name}-{self.algorithm}-s{self.seed}"

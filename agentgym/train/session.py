@@ -1,0 +1,262 @@
+"""What a run owns while it runs: model, learner, sampler, and the files that it appends to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+from agentgym.errors import ConfigError
+from agentgym.policy.pretrained import load_model, load_tokenizer
+from agentgym.rollout.ledger import Ledger
+from agentgym.rollout.runner import group_seed, rollout, task_ids
+from agentgym.rollout.spec import EnvSpec, EpisodeLimits
+from agentgym.rollout.worker import EnvPool
+from agentgym.train import checkpoint, weights
+from agentgym.train.clock import Clock
+from agentgym.train.config import TrainConfig
+from agentgym.train.evaluations import Evaluated, EvaluationLog
+from agentgym.train.folder import RunFolder
+from agentgym.train.learner import Learner
+from agentgym.train.metrics import MetricsLog
+from agentgym.train.schedule import Schedule
+from agentgym.types import Group, SamplingParams
+
+__all__ = ["Session"]
+
+
+@dataclass(slots=True)
+class Session:
+    """Everything between the settings and the loop; `open` makes it, leaving it frees all."""
+
+    config: TrainConfig
+    folder: RunFolder
+    learner: Learner
+    tokenizer: Any
+    sampler: Any
+    ledger: Ledger
+    metrics: MetricsLog
+    evaluations: EvaluationLog
+    schedule: Schedule
+    eval_tasks: list[str]
+    envs: EnvPool
+    clock: Clock
+    step: int
+    counts: dict[str, int]
+    sampled: list[Group] = field(default_factory=list)  # already, for the next step, by a dead run
+
+    @classmethod
+    def open(
+        cls, config: TrainConfig, folder: RunFolder, stack: ExitStack, say: Callable[[str], None]
+    ) -> Session:
+        """Load or resume all that a run needs.
+
+        Raises:
+            UsageError: If the environment, the model or the engine cannot be as asked.
+            WeightSyncError: If the sampler does not take the weights.
+        """
+        clock = Clock()
+        train_ids, eval_ids = _tasks(config)
+        found = checkpoint.newest(folder.checkpoints)
+        source = str(found.model) if found else _model_source(config, say)
+        tokenizer = load_tokenizer(source)
+        learner = _learner(config, source)
+        say(f"starting the sampler ({config.sampler})")
+        sampler = _sampler(config, source)
+        stack.callback(sampler.close)
+        ledger = stack.enter_context(Ledger(folder.file("episodes.jsonl")))
+        metrics = MetricsLog(folder.file("metrics.jsonl"))
+        stack.callback(metrics.close)
+        session = cls(
+            config=config,
+            folder=folder,
+            learner=learner,
+            tokenizer=tokenizer,
+            sampler=sampler,
+            ledger=ledger,
+            metrics=metrics,
+            evaluations=EvaluationLog(folder.file("evaluations.jsonl")),
+            schedule=Schedule(train_ids, config.tasks_per_step, config.seed),
+            eval_tasks=eval_ids,
+            envs=stack.enter_context(EnvPool()),
+            clock=clock,
+            step=0,
+            counts=dict.fromkeys(("scored", "unscored", "sampled", "environment"), 0),
+        )
+        session._restore(found, say)
+        with clock.phase("sync"):
+            session.push()
+        return session
+
+    def _restore(self, found: checkpoint.Checkpoint | None, say: Callable[[str], None]) -> None:
+        """Set every position to that of the checkpoint, or to the beginning."""
+        import torch
+
+        torch.manual_seed(self.config.seed)
+        if found is None:
+            self.metrics.truncate_to(0)
+        else:
+            self.step = found.step
+            self.counts = dict(found.counts)
+            self.clock.__init__(found.clock)  # type: ignore[misc]
+            self.learner.optimizer.load_state_dict(found.optimizer)
+            torch.set_rng_state(found.random["cpu"])
+            self.metrics.truncate_to(found.metrics_bytes)
+            say(f"going on after step {found.step}")
+        kept = [row for row in self.evaluations.read() if row.step <= self.step]
+        self.evaluations.keep(kept)
+        # What is sampled together decides the last bits: a part of a step is of no use then.
+        least = self.config.tasks_per_step if self._deterministic else 0
+        groups = self.ledger.rewind(self.step, self.config.group_size, least)
+        current = set(self.schedule.tasks(self.step))
+        self.sampled = [group for group in groups if group.task_id in current]
+
+    @property
+    def _deterministic(self) -> bool:
+        """Whether sampling repeats: as asked, else on a CPU, where it costs a tenth."""
+        asked = self.config.deterministic
+        return self.learner.device.type == "cpu" if asked is None else asked
+
+    def push(self) -> float:
+        """Push the learner's weights to the sampler, verified; return the gap in nats."""
+        return weights.push(self.learner, self.sampler, self.step, self.config.probe_tolerance)
+
+    def sample(self) -> list[Group]:
+        """Return the groups of the current step, sampled now or kept from before a crash."""
+        wanted = self.schedule.tasks(self.step)
+        have: dict[str, list[Group]] = {}
+        for group in self.sampled:  # a task may come twice in a step, where there are few
+            have.setdefault(group.task_id, []).append(group)
+        self.sampled = []
+        kept = [have[task].pop(0) if have.get(task) else None for task in wanted]
+        missing = [task for task, group in zip(wanted, kept, strict=True) if group is None]
+        step = self.step
+        new = self._rollout(
+            missing,
+            self.config.group_size,
+            self.config.split,
+            group_seed(self.config.seed, f"step {step}"),
+            lambda group: self.ledger.append(step, group),
+        )
+        fresh = iter(new)
+        return [next(fresh) if group is None else group for group in kept]
+
+    def evaluate(self) -> Evaluated:
+        """Sample the evaluation tasks with the current weights and keep the result."""
+        known = self.evaluations.at(self.step)
+        if known is not None:
+            return known
+        groups = self._rollout(
+            self.eval_tasks,
+            self.config.eval_rollouts,
+            self.config.eval_split,
+            group_seed(self.config.seed, "evaluation"),  # each the same worlds: gains are paired
+            None,
+        )
+        self.sampler.forget()  # leave no trace in what is sampled next
+        result = Evaluated.of(self.step, groups)
+        self.evaluations.keep([*self.evaluations.read(), result])
+        return result
+
+    def _rollout(
+        self,
+        tasks: Sequence[str],
+        group_size: int,
+        split: str,
+        seed: int,
+        on_group: Callable[[Group], None] | None,
+    ) -> list[Group]:
+        config = self.config
+        busy = self.sampler.busy_s
+        with self.clock.phase("environment"):
+            groups = rollout(
+                self.sampler,
+                EnvSpec(config.env, config.env_kwargs),
+                tasks,
+                group_size,
+                split=split,
+                sampling=SamplingParams(config.turn_tokens, config.temperature),
+                limits=_limits(config),
+                concurrency=config.concurrency,
+                retries=config.retries,
+                seed=seed,
+                deterministic=self._deterministic,
+                on_group=on_group,
+                envs=self.envs,
+            )
+        # What of the rollout the engine was not busy with is time that environments did not hide.
+        self.clock.move(self.sampler.busy_s - busy, "environment", "sample")
+        return groups
+
+    def save(self) -> None:
+        """Write a checkpoint of this moment."""
+        import torch
+
+        self.ledger.sync()
+        self.metrics.sync()
+        state = checkpoint.Checkpoint(
+            step=self.step,
+            model=self.folder.checkpoints,
+            optimizer=self.learner.optimizer.state_dict(),
+            random={"cpu": torch.get_rng_state()},
+            metrics_bytes=self.metrics.position(),
+            clock=self.clock.seconds(),
+            counts=self.counts,
+        )
+        checkpoint.save(
+            self.folder.checkpoints,
+            state,
+            self.learner.model,
+            self.tokenizer,
+            keep=self.config.keep_checkpoints,
+        )
+
+
+def _limits(config: TrainConfig) -> EpisodeLimits:
+    return EpisodeLimits(
+        config.max_turns, config.context, config.episode_timeout_s, config.env_timeout_s
+    )
+
+
+def _tasks(config: TrainConfig) -> tuple[list[str], list[str]]:
+    spec = EnvSpec(config.env, config.env_kwargs)
+    train_ids = task_ids(spec, config.split)
+    if not config.eval_tasks:
+        return train_ids, []
+    return train_ids, task_ids(spec, config.eval_split, config.eval_tasks)
+
+
+def _model_source(config: TrainConfig, say: Callable[[str], None]) -> str:
+    if config.model != "starter":
+        return config.model
+    from agentgym.train.starter import StarterRecipe, ensure_starter
+
+    recipe = StarterRecipe(env=config.env, env_kwargs=config.env_kwargs)
+    return str(ensure_starter(recipe, say))
+
+
+def _learner(config: TrainConfig, source: str) -> Learner:
+    import torch
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return Learner(load_model(source, torch.float32), config, device)
+
+
+def _sampler(config: TrainConfig, source: str) -> Any:
+    if config.sampler == "vllm":
+        from agentgym.policy.vllm import VllmPolicy
+
+        return VllmPolicy(
+            source,
+            context=config.context,
+            concurrency=config.concurrency,
+            seed=config.seed,
+            gpu_memory=config.gpu_memory,
+        )
+    from agentgym.policy.transformers import TransformersPolicy
+
+    policy = TransformersPolicy(source, context=config.context, batch=config.concurrency)
+    if policy.context_limit is None and config.context is None:
+        raise ConfigError(f"the model at '{source}' names no longest context; set context")
+    return policy

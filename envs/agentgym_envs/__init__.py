@@ -1,0 +1,26 @@
+"""The built-in environments: plug-ins of agentgym like anybody else's."""
+
+from __future__ import annotations
+
+__all__ = ["register_envs"]
+
+
+def register_envs() -> None:
+    """Register the specs of the namespace ``agentgym``; only strings, nothing is imported."""
+    from agentgym.registry import register
+
+    register(
+        "agentgym/PythonMath-v0",
+        "agentgym_envs.python.env:PythonMath",
+        description="Arithmetic and word problems, with a Python interpreter to think with.",
+    )
+    register(
+        "agentgym/Math-v0",
+        "agentgym_envs.math.env:Math",
+        description="The same problems, or any JSONL of them, answered in a single turn.",
+    )
+    register(
+        "agentgym/PythonCode-v0",
+        "agentgym_envs.python.code_env:PythonCode",
+        description="Functions to write, judged by hidden tests in a fresh session.",
+    )

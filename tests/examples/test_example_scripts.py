@@ -1,0 +1,72 @@
+"""Every example is short and runs, each in a process of its own, with tiny settings."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def example(name: str, *words: str, **env: str) -> str:
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / name), *words],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env={**os.environ, **env},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("script", sorted(EXAMPLES.rglob("*.py")), ids=lambda path: path.name)
+def test_example_is_at_most_120_lines(script: Path) -> None:
+    assert len(script.read_text().splitlines()) <= 120
+
+
+def test_train_script_trains_and_prints_the_summary(tiny: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    small = ("--steps", "1", "--tasks-per-step", "1", "--eval-tasks", "2", "--out", str(out))
+    said = example("train_script.py", "--model", str(tiny), "--sampler", "transformers", *small)
+    assert json.loads((out / "summary.json").read_text())["steps"] == 1
+    assert '"algorithm": "rloo"' in said
+    assert f"trained model: {out / 'model'}" in said
+
+
+def test_evaluate_script_compares_two_policies() -> None:
+    said = example("evaluate_script.py", "random", "oracle", "-n", "4", "-r", "2").splitlines()
+    assert said[0] == "random: 0.000 (95% interval over tasks 0.000 to 0.000)"
+    assert said[2] == "oracle: 1.000 (95% interval over tasks 1.000 to 1.000)"
+    assert json.loads(said[3])["scored"] == 8
+    assert said[4].startswith("oracle minus random: +1.000")
+
+
+def test_evaluate_script_takes_a_model_folder(tiny: Path) -> None:
+    policy = f"transformers:{tiny}"
+    said = example("evaluate_script.py", policy, "-n", "2", "-r", "1", "--max-tokens", "4")
+    summary = json.loads(said.splitlines()[1])
+    assert (summary["policy"], summary["tasks"], summary["errors"]) == (policy, 2, 0)
+    assert summary["tokens"]["sampled"] > 0
+
+
+def test_custom_environment_is_checked_taught_and_trained_on(tmp_path: Path) -> None:
+    small = ("--sft-steps", "2", "--steps", "1", "--tasks", "2")
+    said = example(
+        "custom_env_training.py",
+        *("--sampler", "transformers", "--out", str(tmp_path / "run"), *small),
+        AGENTGYM_CACHE=str(tmp_path / "cache"),
+    )
+    assert "demo/Shelf-v0 is sound" in said
+    [starter] = (tmp_path / "cache").iterdir()
+    recipe = json.loads((starter / "recipe.json").read_text())
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert recipe["env"] == config["env"] == "demo/Shelf-v0"
+    assert config["model"] == str(starter)
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["steps"] == 1
