@@ -18,6 +18,8 @@ from pathlib import Path
 __all__ = ["ATTACKS", "Attack", "Bait", "laid_bait"]
 
 ADMIN = "/" + "root"  # where the host of anybody keeps its administrator's files
+# Below these a session has processes of its own: bait of such a number would be taken for them.
+FIRST_BAIT_PID = 100
 PRELUDE = """
 import ctypes, os, socket, sys
 def call(number, *arguments):
@@ -88,10 +90,20 @@ def laid_bait() -> Iterator[Bait]:
             line.bind(address)
             line.listen()
             port = port or line.getsockname()[1]
-        victim = subprocess.Popen(["sleep", "600"], env={"TOKEN": "of-the-host"})
-        undo.callback(victim.wait)
-        undo.callback(victim.kill)
-        yield Bait(folder, str(secret), victim.pid, port, abstract, f"{folder}/sock")
+        victim = _victim(undo)
+        yield Bait(folder, str(secret), victim, port, abstract, f"{folder}/sock")
+
+
+def _victim(undo: contextlib.ExitStack) -> int:
+    """Start a process whose number nobody has in a session, which counts from 1."""
+    while True:
+        process = subprocess.Popen(["sleep", "600"], env={"TOKEN": "of-the-host"})
+        if process.pid >= FIRST_BAIT_PID:
+            undo.callback(process.wait)
+            undo.callback(process.kill)
+            return process.pid
+        process.kill()
+        process.wait()
 
 
 def _reads(name: str, expression: str, *, bare: bool = True) -> Attack:
@@ -122,7 +134,7 @@ ATTACKS: tuple[Attack, ...] = (
         "    except OSError: pass",
         bare=False,
     ),
-    _reads("the host's passwords", "first_line('/etc/shadow')"),
+    _reads("the host's passwords", "first_line('/etc/shadow')", bare=os.geteuid() == 0),
     _reads("the machine's identity", "first_line('/etc/machine-id')", bare=False),
     _reads("somebody's shell history", f"first_line('{ADMIN}/.bash_history')", bare=False),
     _reads("somebody's keys", f"os.listdir('{ADMIN}/.ssh')", bare=False),
@@ -151,11 +163,11 @@ ATTACKS: tuple[Attack, ...] = (
     Attack("open a handle of it", "os.pidfd_open({pid})\nwon = True"),
     _reads("its environment", "b'of-the-host' in first_line('/proc/{pid}/environ')"),
     _reads("its command line", "first_line('/proc/{pid}/cmdline')"),
-    _reads("its priority", "os.getpriority(os.PRIO_PROCESS, {pid}) + 1"),
+    _reads("its priority", "os.getpriority(os.PRIO_PROCESS, {pid}) + 21"),
     _reads("its scheduling", "os.sched_getaffinity({pid})"),
-    _reads("its session", "os.getsid({pid})"),
-    Attack("change its priority", "os.setpriority(os.PRIO_PROCESS, {pid}, 5)\nwon = True"),
-    Attack("count the processes", "won = sum(n.isdigit() for n in os.listdir('/proc')) > 8"),
+    _reads("its session", "os.getsid({pid}) >= 0"),  # 0: led from outside of our namespace
+    Attack("change its priority", "os.setpriority(os.PRIO_PROCESS, {pid}, 19)\nwon = True"),
+    Attack("find it among the processes", "won = '{pid}' in os.listdir('/proc')"),
     Attack(
         "lower its limits",
         "import resource\nresource.prlimit({pid}, resource.RLIMIT_CORE)\nwon = True",
@@ -208,7 +220,8 @@ ATTACKS: tuple[Attack, ...] = (
     Attack("open a vsock", "socket.socket(40, 1)\nwon = True", bare=False),
     Attack("open a crypto socket", "socket.socket(38, 5)\nwon = True", bare=False),
     Attack("open an IPv6 socket", "socket.socket(10, 1)\nwon = True", bare=False),
-    Attack("list other interfaces", "won = len(socket.if_nameindex()) > 1", bare=False),
+    Attack("list the host's interfaces", "won = any(name.startswith(('e', 'w', 'docker', 'veth'))"
+           " for _, name in socket.if_nameindex())", bare=False),
     # Rights and system calls.
     Attack("become root", "os.setuid(0)\nwon = True", bare=False),
     Attack("hold a capability", "won = any(call(157, 23, n) == 1 for n in range(40))", bare=False),

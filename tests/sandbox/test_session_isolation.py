@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import select
 from pathlib import Path
 
 import pytest
 
 from agentgym_sandbox import Limits, LocalSandbox, PathRefused, SandboxError
+from agentgym_sandbox.attacks import laid_bait
 from agentgym_sandbox.session import LocalSession
 
 SYSCALL = """
@@ -125,8 +125,9 @@ def test_files_of_another_session_are_not_visible(sandbox: LocalSandbox) -> None
 
 
 def test_processes_of_the_host_are_not_visible(session: LocalSession) -> None:
-    code = f"import os\nos.kill({os.getpid()}, 0)"
-    assert "ProcessLookupError" in (session.execute(code).exception or "")
+    with laid_bait() as bait:
+        result = session.execute(f"import os\nos.kill({bait.pid}, 0)")
+    assert "ProcessLookupError" in (result.exception or "")
 
 
 def test_the_supervisor_cannot_be_killed(session: LocalSession) -> None:
