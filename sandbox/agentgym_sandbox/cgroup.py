@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from agentgym_sandbox import kills
 from agentgym_sandbox.base import Limits
 
 __all__ = ["Group", "Groups", "find", "owner_prefix", "sweep"]
@@ -28,7 +29,6 @@ NAME = re.compile(r"agentgym-(\d+)-(\d+)-\d+")
 MEMORY_UNIT = 1024 * 1024
 HARNESS_MB = 16  # what the interpreter itself may need: `RESERVE_BYTES` of its address space
 BUSY_WAIT_S = 2.0  # a killed process leaves its group within milliseconds
-COUNTER = b"oom_kill "
 
 
 @dataclass(slots=True)
@@ -47,13 +47,7 @@ class Group:
 
     def out_of_memory(self) -> bool:
         """Say whether the kernel has killed a process of the session for want of memory."""
-        if self.events < 0:
-            return False
-        try:
-            _, _, count = os.pread(self.events, 4096, 0).rpartition(COUNTER)
-        except OSError:  # the group was removed by somebody else
-            return False
-        return int(count.split(None, 1)[0]) > 0
+        return self.events >= 0 and kills.count(self.events) > 0
 
     def occupied(self) -> bool:
         """Say whether any process is in there, in each of the folders."""

@@ -7,6 +7,7 @@ interpreter's streams: what is not read, the interpreter cannot write.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import os
@@ -18,13 +19,16 @@ import sys
 from collections import deque
 from typing import Any, NoReturn
 
-from agentgym_sandbox import interpreter, kernel, launch, muxer, root, seccomp, supervisor
+from agentgym_sandbox import interpreter, kernel, kills, launch, muxer, root, seccomp, supervisor
 
 __all__ = ["main"]
 
 CHUNK = 65_536
 LAST_READS = 64  # of what a dead interpreter has left in a pipe
 MEMORY_UNIT = 1024 * 1024
+# Of the container's own control group, by version 2 and 1; a runtime may show neither.
+EVENTS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
+FIRST_TO_GO = "1000"
 
 
 def main(boot: dict[str, Any]) -> NoReturn:
@@ -63,6 +67,8 @@ class _Gate(supervisor.Supervisor):
         self._messages: deque[bytes] = deque()
         self._poller = select.poll()
         self._wake = _wake_on_child()
+        self._events = _memory_events()
+        self._starved = False
         self._data, theirs = socket.socketpair()
         (out, their_out), (err, their_err) = os.pipe(), os.pipe()
         ends = (theirs.fileno(), their_out, their_err)
@@ -155,13 +161,22 @@ class _Gate(supervisor.Supervisor):
             return False
         except ConnectionResetError:
             data = b""
+        if channel == muxer.DATA:
+            self._tell_starvation()
         if not data:
             self._open.discard(fd)
         self._windows[channel] -= len(data)
         _write_all(muxer.mix(channel, data))
         return bool(data)
 
+    def _tell_starvation(self) -> None:
+        """Say once that memory ran out, ahead of any answer or report of a death."""
+        if not self._starved and self._events >= 0 and kills.count(self._events):
+            self._starved = True
+            self._send(muxer.STARVED)
+
     def _last_words(self, status: int) -> None:
+        self._tell_starvation()
         for fd, channel in reversed(self._streams.items()):
             for _ in range(LAST_READS):
                 if fd not in self._open or not self._forward_one(fd, channel, CHUNK):
@@ -185,6 +200,24 @@ def _write_all(data: bytes) -> None:
         data = data[os.write(1, data) :]
 
 
+def _volunteer() -> None:
+    """Ask to be killed before the supervisor, who has to tell of it, where memory runs out."""
+    with (
+        contextlib.suppress(OSError),  # not every runtime has it
+        open("/proc/self/oom_score_adj", "w", encoding="ascii") as file,
+    ):
+        file.write(FIRST_TO_GO)
+
+
+def _memory_events() -> int:
+    for path in EVENTS:
+        try:
+            return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            continue
+    return -1
+
+
 def _wake_on_child() -> int:
     reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
@@ -199,6 +232,7 @@ def _become_interpreter(
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        _volunteer()
         null = os.open("/dev/null", os.O_RDONLY)
         high = [os.dup2(fd, 100 + at) for at, fd in enumerate((null, *ends[1:], ends[0]))]
         for target, fd in enumerate(high):

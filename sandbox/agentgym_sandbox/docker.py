@@ -39,7 +39,7 @@ PRIVATE_IDS = range(61_184, 65_519)
 # In the order in which they import each other; sent at the start, so that any image with Python
 # 3.11 will do, and what runs in it is always of our version.
 MODULES = (
-    "wire", "muxer", "kernel", "landlock", "root", "seccomp", "interpreter", "supervisor",
+    "wire", "muxer", "kernel", "kills", "landlock", "root", "seccomp", "interpreter", "supervisor",
     "launch", "container",
 )  # fmt: skip
 LOADER = """
@@ -74,13 +74,17 @@ class _Container(Handles):
 
     engine: Engine | None = None
     id: str = ""
-    line: socket.socket | None = None
+    relay: Relay | None = None
+
+    def out_of_memory(self) -> bool:
+        """Say whether the container's kernel has killed anything in there for want of memory."""
+        return self.relay is not None and self.relay.starved
 
     def kill(self) -> None:
         """End the container's line; its first process then ends, and all others with it."""
-        if self.line is not None:
+        if self.relay is not None:
             with contextlib.suppress(OSError):
-                self.line.shutdown(socket.SHUT_RDWR)
+                self.relay.line.shutdown(socket.SHUT_RDWR)
 
     def wait_gone(self, seconds: float) -> bool:
         """Kill what is left and remove the container."""
@@ -207,7 +211,7 @@ class DockerSandbox(Sandbox):
             container = _Container(*_no_ends(), engine=self._engine, id=made["Id"])
             undo.callback(container.wait_gone, 0.0)
             relay = Relay(self._engine.attach(container.id))
-            container.line = relay.line
+            container.relay = relay
             container.control, container.data = relay.control, relay.data
             container.out, container.err = relay.out, relay.err
             undo.callback(container.end)
@@ -264,7 +268,7 @@ class DockerSandbox(Sandbox):
             "Tmpfs": {"/tmp": f"{tmpfs},mode=755,uid={user},gid={user}"},
             "LogConfig": {"Type": "none"},
             "AutoRemove": True,
-            "OomScoreAdj": 1000,
+            "OomScoreAdj": 900,  # the interpreter raises its own to the utmost
             **({"Runtime": self.runtime} if self.runtime else {}),
         }
         return {

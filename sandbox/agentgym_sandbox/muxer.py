@@ -5,9 +5,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-__all__ = ["CONTROL", "DATA", "ERR", "GRANT", "OUT", "WINDOW", "Unmixer", "mix"]
+__all__ = ["CONTROL", "DATA", "ERR", "GRANT", "OUT", "STARVED", "WINDOW", "Unmixer", "mix"]
 
 CONTROL, DATA, OUT, ERR, GRANT = range(5)
+STARVED = b"M"  # a control message for the relay alone: the kernel killed for want of memory
 WINDOW = 64 * 1024  # bytes of a stream on the way at most, so that one cannot block the others
 HEADER = struct.Struct("!BI")
 

@@ -35,6 +35,8 @@ class Relay(threading.Thread):
         out: Descriptor of standard output.
         err: Descriptor of standard error.
         errors: What the container's first process said before it could speak properly.
+        starved: Whether the kernel has killed a process in there for want of memory; it is set
+            before the host can read what that came to.
     """
 
     def __init__(self, line: socket.socket) -> None:
@@ -51,6 +53,7 @@ class Relay(threading.Thread):
         self._unmixer = muxer.Unmixer()
         self._raw = bytearray()
         self.errors = b""
+        self.starved = False
         for fd in self._pipes.values():
             os.set_blocking(fd, False)
 
@@ -108,6 +111,8 @@ class Relay(threading.Thread):
     def _deliver(self, channel: int, packet: bytes) -> None:
         if channel in self._pipes:
             self._pending[channel].append(packet)
+        elif channel == muxer.CONTROL and packet == muxer.STARVED:
+            self.starved = True
         elif channel == muxer.CONTROL and packet[:1] != b"X":
             self._control.send(packet)
         else:

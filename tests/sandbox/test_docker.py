@@ -124,6 +124,38 @@ def test_docker_memory_bomb_runs_out(session: LocalSession) -> None:
     assert result.status == "oom"
 
 
+# Two children with 50 MB each, and then one of 110 MB, of the 200 MB that the container may have.
+SHARED = """
+import os, time
+def fill(size):
+    full = bytearray(size * 2**20)
+    for at in range(0, len(full), 4096): full[at] = 1
+    return full
+def child(size):
+    hearing, telling = os.pipe()
+    if os.fork() == 0:
+        full = fill(size)
+        os.write(telling, b"x")
+        time.sleep(60)
+    os.close(telling)
+    return os.read(hearing, 1)
+child(50), child(50)
+"""
+
+
+@pytest.mark.parametrize("last", ["fill(110)", "child(110)"], ids=["interpreter", "child"])
+def test_docker_kill_for_want_of_memory_is_told(session: LocalSession, last: str) -> None:
+    result = session.execute(f"{SHARED}\n{last}\nNone", timeout_s=20)
+    assert (result.status, result.session_alive) == ("oom", False)
+    assert "memory" in result.detail
+
+
+def test_docker_code_cannot_say_that_memory_ran_out(session: LocalSession) -> None:
+    code = "open('/sys/fs/cgroup/memory/memory.oom_control', 'w').write('oom_kill 1')"
+    assert session.execute(code).status == "error"
+    assert session.execute("import os\nos.kill(os.getpid(), 9)").status == "crashed"
+
+
 def test_docker_fork_bomb_stops_at_the_limit(session: LocalSession) -> None:
     code = (
         "import os, time\nn = 0\ntry:\n    while n < 100:\n        if os.fork() == 0:\n"
