@@ -93,7 +93,7 @@ class _Container(Handles):
         end = time.monotonic() + max(seconds, REMOVAL_WAIT_S)
         while time.monotonic() < end:
             try:
-                self.engine.call("DELETE", f"/containers/{self.id}", {"force": "1", "v": "1"})
+                self.engine.remove(self.id)
             except EngineError as error:
                 if error.status == 404:
                     return True
@@ -183,6 +183,7 @@ class DockerSandbox(Sandbox):
         with ThreadPoolExecutor(AT_A_TIME) as threads:
             list(threads.map(LocalSession.close, sessions))
         self._pool.close()
+        self._engine.close()
 
     def __del__(self) -> None:
         with contextlib.suppress(AttributeError):  # the constructor raised
@@ -193,29 +194,25 @@ class DockerSandbox(Sandbox):
             self._sessions.discard(session)
 
     def _require_image(self) -> None:
-        try:
-            self._engine.call("GET", f"/images/{self.image}/json")
-        except EngineError as error:
+        if not self._engine.image_id(self.image):
             way_out = (
                 "make it with agentgym_sandbox.images.build_image(), or name one that is there"
             )
-            raise SandboxError(
-                f"no image {self.image!r} on the Docker engine; {way_out}"
-            ) from error
+            raise SandboxError(f"no image {self.image!r} on the Docker engine; {way_out}")
 
     def _start(self) -> Handles:
         with self._turns, contextlib.ExitStack() as undo:
             if self._closed:
                 raise SandboxError("the sandbox is closed; make a new one")
-            made = self._engine.call("POST", "/containers/create", body=self._description())
-            container = _Container(*_no_ends(), engine=self._engine, id=made["Id"])
+            made = self._engine.create(self._description())
+            container = _Container(*_no_ends(), engine=self._engine, id=made)
             undo.callback(container.wait_gone, 0.0)
             relay = Relay(self._engine.attach(container.id))
             container.relay = relay
             container.control, container.data = relay.control, relay.data
             container.out, container.err = relay.out, relay.err
             undo.callback(container.end)
-            self._engine.call("POST", f"/containers/{container.id}/start")
+            self._engine.start(container.id)
             session_id = secrets.token_bytes(wire.ID_BYTES)
             relay.line.sendall(self._boot_message(session_id))
             relay.start()
@@ -300,12 +297,11 @@ def _run_setup(session: LocalSession, setup: str) -> None:
 
 def sweep(engine: Engine) -> int:
     """Remove the containers that dead owners on this machine have left; say how many."""
-    query = {"all": "1", "filters": {"label": [LABEL]}}
     removed = 0
-    for found in engine.call("GET", "/containers/json", query):
+    for found in engine.containers(LABEL):
         if _is_orphan(found["Labels"][LABEL]):
             with contextlib.suppress(EngineError):
-                engine.call("DELETE", f"/containers/{found['Id']}", {"force": "1", "v": "1"})
+                engine.remove(found["Id"])
                 removed += 1
     return removed
 

@@ -38,7 +38,6 @@ PROGRAMS = ("sh", "cat", "echo", "env", "false", "ls", "sleep", "true")
 FOLDERS = ("bin", "lib", "lib64", "sbin")
 SKIPPED = {"__pycache__", "site-packages", "dist-packages", "test", "tests", "idlelib", "ensurepip"}
 PACKAGES = Path("/usr/local/packages")
-CHUNK = 1024 * 1024
 
 
 def build_image(
@@ -71,29 +70,21 @@ def build_image(
         _write_accounts(tree)
         archive = Path(folder) / "tree.tar"
         _pack(tree, archive)
-        return _import(Engine(address), repository, tag or "latest", archive)
+        with contextlib.closing(Engine(address)) as engine:
+            return _import(engine, repository, tag or "latest", archive)
 
 
 def _import(engine: Engine, repository: str, tag: str, archive: Path) -> str:
     """Give the tree to the engine, and let go of the image that had the name before."""
-    former = _image_id(engine, f"{repository}:{tag}")
-    changes = f"ENV PYTHONPATH={PACKAGES}"
-    query = {"fromSrc": "-", "repo": repository, "tag": tag, "changes": changes}
-    answer = engine.call("POST", "/images/create", query, _pieces(archive))
-    found = re.search(r"sha256:[0-9a-f]{64}", str(answer))
+    former = engine.image_id(f"{repository}:{tag}")
+    answer = engine.import_image(str(archive), repository, tag, f"ENV PYTHONPATH={PACKAGES}")
+    found = re.search(r"sha256:[0-9a-f]{64}", answer)
     if not found:
         raise SandboxError(f"the engine did not import the image: {answer!r}")
     if former and former != found.group():
         with contextlib.suppress(EngineError):  # in use: it goes when its users do
-            engine.call("DELETE", f"/images/{former}")
+            engine.remove_image(former)
     return found.group()
-
-
-def _image_id(engine: Engine, name: str) -> str:
-    try:
-        return str(engine.call("GET", f"/images/{name}/json")["Id"])
-    except EngineError:
-        return ""
 
 
 def _take_interpreter(tree: Path, packages: tuple[str, ...]) -> None:
@@ -245,9 +236,3 @@ def _pack(tree: Path, archive: Path) -> None:
     with tarfile.open(archive, "w") as packed:
         for path in sorted(tree.iterdir()):
             packed.add(path, path.name, filter=cleaned)
-
-
-def _pieces(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while piece := file.read(CHUNK):
-            yield piece

@@ -35,12 +35,10 @@ IGNORE = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
 
 @pytest.fixture(scope="module")
 def engine() -> Engine:
-    engine = Engine()
     try:
-        engine.call("GET", "/_ping")
+        return Engine()
     except SandboxError as error:
         pytest.skip(str(error))
-    return engine
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +55,7 @@ def session(docker: DockerSandbox) -> Iterator[LocalSession]:
 
 
 def _containers(engine: Engine) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = engine.call(
-        "GET", "/containers/json", {"all": "1", "filters": {"label": [LABEL]}}
-    )
-    return found
+    return engine.containers(LABEL)
 
 
 def _until(condition: Any, seconds: float = 20.0) -> bool:
@@ -229,12 +224,12 @@ def test_docker_sweep_removes_what_a_dead_owner_left(docker: DockerSandbox, engi
     made = {}
     for label in (gone, mine):
         description = docker._description() | {"Labels": {LABEL: label}}
-        made[label] = engine.call("POST", "/containers/create", body=description)["Id"]
+        made[label] = engine.create(description)
     assert sweep(engine) >= 1
     left = {found["Id"] for found in _containers(engine)}
     assert made[gone] not in left
     assert made[mine] in left
-    engine.call("DELETE", f"/containers/{made[mine]}", {"force": "1"})
+    engine.remove(made[mine])
 
 
 def test_docker_without_its_image_says_the_way_out(engine: Engine) -> None:
@@ -245,6 +240,50 @@ def test_docker_without_its_image_says_the_way_out(engine: Engine) -> None:
 def test_docker_without_an_engine_says_the_way_out(tmp_path: Path) -> None:
     with pytest.raises(SandboxError, match="DOCKER_HOST"):
         DockerSandbox(address=f"unix://{tmp_path}/none.sock")
+
+
+@pytest.mark.parametrize("address", ["ssh://host", "https://host:1", "nonsense"])
+def test_docker_at_an_address_of_no_plain_socket_says_the_way_out(address: str) -> None:
+    with pytest.raises(SandboxError, match=r"DOCKER_HOST to unix://\.\.\. or tcp://"):
+        DockerSandbox(address=address)
+
+
+def test_docker_host_is_taken_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+    with pytest.raises(SandboxError, match=r"no Docker engine at tcp://127\.0\.0\.1:1"):
+        DockerSandbox()
+
+
+def test_docker_without_the_sdk_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "docker", None)
+    with pytest.raises(SandboxError, match=r"agentgym-rl\[docker\]"):
+        DockerSandbox()
+
+
+def test_docker_is_not_imported_with_the_package() -> None:
+    code = "import sys, agentgym_sandbox.images\nprint('docker' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+COUNTS = """
+import gc, os, sys
+from agentgym_sandbox import DockerSandbox
+gc.disable()  # nothing may wait for the collector
+for _ in range(3):
+    with DockerSandbox(sys.argv[1], warm=1) as sandbox:
+        for _ in range(2):
+            with sandbox.session() as session:
+                session.execute("1")
+    print(len(os.listdir("/proc/self/fd")))
+"""
+
+
+def test_docker_sandboxes_leave_no_descriptor(docker: DockerSandbox) -> None:
+    command = [sys.executable, "-c", COUNTS, IMAGE]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    first, *later = map(int, done.stdout.split())
+    assert later == [first, first]
 
 
 def test_docker_unknown_runtime_is_an_error(docker: DockerSandbox) -> None:
