@@ -18,7 +18,7 @@ from agentgym_sandbox.spawner import ENVIRONMENT
 __all__ = ["CONTRACT", "PROBES", "check", "probe", "withstands"]
 
 PROBES = """
-import ctypes, json, os, socket
+import ctypes, json, os, socket, stat
 libc = ctypes.CDLL(None, use_errno=True)
 
 def refused(action):
@@ -37,6 +37,14 @@ def no_call(number, *arguments):
 
 def connect():
     socket.create_connection(("192.0.2.1", 80), timeout=1.0)
+
+def makes_whiteout():
+    try:
+        os.mknod("probe", stat.S_IFCHR | 0o600, 0)  # a device that takes no capability
+    except OSError as error:
+        return error.errno != 13  # EACCES is Landlock's; others say EPERM
+    os.unlink("probe")
+    return True
 
 def root_is_writable():
     open("/probe", "w").close()
@@ -59,6 +67,7 @@ print(json.dumps({
     "no_host_processes": os.getppid() == 1 or refused(lambda: os.kill(os.getppid(), 0)),
     "no_new_privileges": libc.prctl(39, 0, 0, 0, 0) == 1,
     "seccomp": no_call(250, 0, -3, 0) and no_call(101, 0, 0, 0) and no_call(272, 0x10000000),
+    "landlock": not makes_whiteout(),
     "clean_environment": set(os.environ) == set(%r),
 }))
 """
@@ -69,7 +78,7 @@ HOST_FILES = (
 )  # fmt: skip
 # A container has a /proc of its own, and files of its image under the usual names.
 CONTAINER_FILES = ("/proc/1/environ", "/proc/1/mem", "/proc/kcore", "/var/run/docker.sock")
-OF_NAMESPACES_ONLY = {"user_namespace", "private_root"}
+OF_LOCAL_ONLY = {"user_namespace", "private_root", "landlock"}
 
 
 def probe(session: Session, *, contained: bool = False) -> dict[str, bool]:
@@ -89,7 +98,7 @@ def probe(session: Session, *, contained: bool = False) -> dict[str, bool]:
             f"the probes failed: {result.status} {result.exception or result.detail}"
         )
     found: dict[str, bool] = json.loads(result.stdout)
-    skipped = OF_NAMESPACES_ONLY if contained else set()
+    skipped = OF_LOCAL_ONLY if contained else set()
     return {name: there for name, there in found.items() if name not in skipped}
 
 

@@ -76,6 +76,7 @@ class Prepared:
     limits: list[tuple[int, tuple[int, int]]]
     worker: interpreter.Interpreter
     groups: tuple[int, ...]  # descriptors of the folders of control groups
+    readable: tuple[str, ...]  # for Landlock; empty where the kernel has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,10 +174,18 @@ def _give_up_rights(prepared: Prepared, folder: str) -> None:
     kernel.drop_capabilities()
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
-    if not prepared.settings.isolated:
-        devices = [f"/dev/{name}" for name in root.DEVICES]
-        landlock.restrict({*root.VISIBLE, *prepared.settings.trees}, devices, folder)
+    if prepared.readable:
+        _restrict_files(prepared, folder)
     prepared.filter.install()
+
+
+def _restrict_files(prepared: Prepared, folder: str) -> None:
+    """Say once more what may be read and written, should a mount of the private root be wrong."""
+    if prepared.settings.isolated:
+        landlock.restrict(prepared.readable, ["/dev"], "/tmp", ["/"])
+    else:
+        devices = [f"/dev/{name}" for name in root.DEVICES]
+        landlock.restrict(prepared.readable, devices, folder)
 
 
 def _become_interpreter(prepared: Prepared, request: Request) -> NoReturn:

@@ -8,7 +8,16 @@ from collections.abc import Iterable
 
 from agentgym_sandbox import kernel
 
-__all__ = ["DEVICES", "HOME", "SESSION_ID", "VISIBLE", "build", "enter", "mount_work_folder"]
+__all__ = [
+    "DEVICES",
+    "HOME",
+    "SESSION_ID",
+    "VISIBLE",
+    "build",
+    "enter",
+    "mount_work_folder",
+    "shown",
+]
 
 HOME = "/tmp/work"
 SESSION_ID = 1000  # user and group id as a session sees itself
@@ -113,6 +122,15 @@ def _write(path: str, text: str) -> None:
     os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
+
+
+def shown(paths: Iterable[str]) -> tuple[str, ...]:
+    """Give those of the paths that are there, without links and without what another holds."""
+    kept: list[str] = []
+    for path in sorted({os.path.realpath(path) for path in paths if os.path.exists(path)}):
+        if not any(path.startswith(f"{above}/") for above in kept):
+            kept.append(path)
+    return tuple(kept)
 
 
 def mount_work_folder(disk_mb: int, inodes: int) -> int:

@@ -75,8 +75,7 @@ def _prepare(settings: launch.Settings, line: socket.socket) -> _Zygote:
     ids = _private_ids(proc)
     if settings.isolated:
         _enter_root(settings, proc, ids)
-    elif landlock.version() < landlock.MINIMUM_ABI:
-        raise RuntimeError(f"Landlock ABI {landlock.version()}, {landlock.MINIMUM_ABI} is needed")
+    readable = _readable(settings)
     if ids is not None:
         os.setgroups([])
     os.environ.pop("LD_BIND_NOW", None)
@@ -94,6 +93,7 @@ def _prepare(settings: launch.Settings, line: socket.socket) -> _Zygote:
         launch.process_limits(settings),
         worker,
         groups,
+        readable,
     )
     for name in [name for name in sys.modules if name.startswith("agentgym_sandbox")]:
         del sys.modules[name]  # sessions need not find the harness
@@ -101,6 +101,17 @@ def _prepare(settings: launch.Settings, line: socket.socket) -> _Zygote:
     gc.collect()
     gc.freeze()
     return _Zygote(prepared, line, ids, network.Networks(proc))
+
+
+def _readable(settings: launch.Settings) -> tuple[str, ...]:
+    """Choose what Landlock lets sessions read; namespaces can do without it, one process cannot."""
+    found = landlock.version()
+    if found < landlock.MINIMUM_ABI:
+        if settings.isolated:
+            return ()
+        raise RuntimeError(f"Landlock ABI {found}, {landlock.MINIMUM_ABI} is needed")
+    own = ("/etc",) if settings.isolated else ()  # of the private root
+    return root.shown((*root.VISIBLE, *settings.trees, *own))
 
 
 def _make_interpreter(settings: launch.Settings) -> interpreter.Interpreter:

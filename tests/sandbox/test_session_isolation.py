@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import select
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+import agentgym_sandbox
 from agentgym_sandbox import Limits, LocalSandbox, PathRefused, SandboxError
 from agentgym_sandbox.attacks import laid_bait
 from agentgym_sandbox.session import LocalSession
@@ -182,6 +185,23 @@ def test_a_system_call_is_refused(
 ) -> None:
     code = f"{SYSCALL}\ncall({number}, *{arguments!r})"
     assert session.execute(code).result == "1", name  # EPERM
+
+
+WHITEOUT = "import os, stat\nos.mknod('w', stat.S_IFCHR | 0o600, 0)\n"
+
+
+def test_landlock_refuses_what_nothing_else_would(session: LocalSession, tmp_path: Path) -> None:
+    """The device of number 0 takes no capability, and the filter of system calls lets it pass."""
+    code = (
+        "from agentgym_sandbox import kernel as k, seccomp as s\n"
+        "k.drop_capabilities()\nk.prctl(k.PR_SET_NO_NEW_PRIVS, 1)\ns.session_filter().install()\n"
+    )
+    environment = {"PYTHONPATH": str(Path(agentgym_sandbox.__file__).parent.parent)}
+    command = [sys.executable, "-c", code + WHITEOUT]
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True)
+    assert (tmp_path / "w").is_char_device()
+    assert "[Errno 13] Permission denied" in (session.execute(WHITEOUT).exception or "")
+    assert session.execute("import os\nos.mkfifo('w')\nos.path.exists('w')").result == "True"
 
 
 def test_clone3_is_refused_as_unknown(session: LocalSession) -> None:

@@ -6,12 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import agentgym_sandbox
-from agentgym_sandbox import LocalSandbox
+from agentgym_sandbox import LocalSandbox, landlock, launch, zygote
 
 FOLDER = str(Path(agentgym_sandbox.__file__).parent.parent)
 NO_NAMESPACES = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$0" -c "$1"'
@@ -115,3 +116,19 @@ def test_weaker_tier_is_not_taken_where_namespaces_work(sandbox: LocalSandbox) -
 def test_require_refuses_an_unknown_tier() -> None:
     with pytest.raises(ValueError, match="'docker'"):
         LocalSandbox(require="docker")  # type: ignore[arg-type]
+
+
+SETTINGS = launch.Settings(
+    tier="namespaces", host_pid=0, socket_fd=0, preload=(), setup="", trees=(), masks=(),
+    packages=(), memory_mb=1, disk_mb=1, pids=1, output_bytes=1, open_files=1, inodes=1, cpu_s=1,
+)  # fmt: skip
+
+
+def test_namespaces_do_without_landlock_and_one_process_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert "/usr/lib" in zygote._readable(SETTINGS)
+    monkeypatch.setattr(landlock, "version", lambda: 2)  # it could not hold a truncation
+    assert zygote._readable(SETTINGS) == ()
+    with pytest.raises(RuntimeError, match="Landlock ABI 2, 3 is needed"):
+        zygote._readable(replace(SETTINGS, tier="process"))
