@@ -71,8 +71,15 @@ class Handles:
         self.wait_gone(DEATH_WAIT_S)
         self.close()
 
+    def _reap(self) -> None:
+        """Collect a supervisor that its zygote has left to us, where we are the first process."""
+        if self.pidfd >= 0:
+            with contextlib.suppress(ChildProcessError):
+                os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOHANG)
+
     def close(self) -> None:
         """Close every descriptor."""
+        self._reap()
         self.control.close()
         self.data.close()
         for fd in (self.out, self.err, self.pidfd):

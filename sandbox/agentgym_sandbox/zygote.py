@@ -12,6 +12,7 @@ descriptors it must not carry.
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import importlib
 import json
@@ -21,6 +22,7 @@ import select
 import signal
 import socket
 import sys
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +37,7 @@ MEMORY_UNIT = 1024 * 1024
 ID_BYTES = 16
 MAX_FDS = launch.INITIAL_FDS + 2  # and the entries of two control groups
 LAST_WAIT_S = 30
+TIDY_PAUSE_S = 0.02
 
 
 @dataclass(slots=True)
@@ -215,10 +218,20 @@ def _clear_groups(prepared: launch.Prepared) -> None:
         while True:
             os.waitpid(-1, 0)
     for folder in prepared.groups:
-        for name in os.listdir(folder):
-            if name.startswith(prepared.settings.group_prefix):
-                with contextlib.suppress(OSError):  # another of the host's sessions is in there
-                    os.rmdir(name, dir_fd=folder)
+        while _busy(folder, prepared.settings.group_prefix):
+            time.sleep(TIDY_PAUSE_S)
+
+
+def _busy(folder: int, prefix: str) -> bool:
+    """Remove the host's groups; true if one has a session, of another zygote, that still ends."""
+    busy = False
+    for name in os.listdir(folder):
+        if name.startswith(prefix):
+            try:
+                os.rmdir(name, dir_fd=folder)
+            except OSError as error:  # else another zygote was quicker
+                busy = busy or error.errno == errno.EBUSY
+    return busy
 
 
 def _accept(zygote: _Zygote, message: bytes, fds: list[int]) -> None:
