@@ -502,9 +502,9 @@ def seconds(response: str) -> float:
 
 def test_verify_says_what_it_found_and_why() -> None:
     right = verify(r"I think \boxed{33.0}", 33)
-    assert (right.score, right.extracted, right.reason) == (1.0, "33.0", "the answer is right")
+    assert (right.score, right.extracted, right.reason) == (1.0, "33.0", "right: the same number")
     wrong = verify(r"\boxed{34}", "33")
-    assert (wrong.score, wrong.extracted, wrong.reason) == (0.0, "34", "the answer is wrong")
+    assert (wrong.score, wrong.extracted, wrong.reason) == (0.0, "34", "wrong: not shown to be equal")
     none = verify("I got 33", "33")
     assert (none.score, none.extracted) == (0.0, None)
     assert "boxed" in none.reason

@@ -1,194 +1,287 @@
-"""Whether an answer says the same as the gold: pure, total, exact.
+r"""Whether an answer says the same as the gold: total, exact, and never by running anything.
 
-Nothing is ever evaluated. An answer is read as a rational number where it is spelled as one
-(integer, decimal, fraction, percent, power of ten, mixed number), and rationals are compared
-exactly; all else is compared as normalised text. Numbers are capped by their digits before they
-are built, so no spelling can hang the caller. There is no arithmetic: ``2+3`` is not 5, or a
-policy could answer with the question.
+Both texts are read into trees (`parser`), the gold's form decides what kind of answer is wanted,
+and the first rule of that kind decides: equal form, exact rationals, ball arithmetic, sets of
+reals, truth tables, units, words. What cannot be read is compared as words. What is not shown to
+be equal is not equal.
 
-Left out here: algebra, radicals, intervals, sets, rounding (``0.33`` is not ``1/3``).
+Left out: integrals, limits and sums as answers, recurrences, and sets of integers other than by
+their spelling.
 """
 
 from __future__ import annotations
 
 import re
-from fractions import Fraction
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
 
-__all__ = ["equivalent", "normalise", "rational"]
+from flint import fmpq
 
-MAX_LENGTH = 8_000  # characters of an answer or a gold
-MAX_DIGITS = 600  # of one number, its exponent's zeros included; Python always converts this many
-
-_WRAPPERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("`", "`"))
-_MINUSES = "\N{MINUS SIGN}\N{EN DASH}\N{SMALL HYPHEN-MINUS}\N{FULLWIDTH HYPHEN-MINUS}"
-_CHARACTERS = (
-    dict.fromkeys(map(ord, _MINUSES), "-")
-    | {ord("\N{FULLWIDTH DIGIT ZERO}") + digit: str(digit) for digit in range(10)}
-    | dict.fromkeys(map(ord, "\u200b\u200c\u200d\ufeff"))  # of no width: dropped
+from agentgym_envs.math.answers import nodes_equal
+from agentgym_envs.math.cleaning import clean
+from agentgym_envs.math.lexer import Token, tokenise
+from agentgym_envs.math.nodes import Apply, Node, Number, Relation, TooLarge, Unreadable
+from agentgym_envs.math.parser import parse_tokens
+from agentgym_envs.math.units import Quantity, factor, quantity, same_unit
+from agentgym_envs.math.values import OutOfTime, deadline
+from agentgym_envs.math.words import (
+    clock,
+    leading_number,
+    letters,
+    number_in_words,
+    option,
+    phrase,
+    same_words,
 )
-_DOLLAR = "\N{FULLWIDTH DOLLAR SIGN}"  # stands for an escaped dollar, which delimits no math
-_TEXT = re.compile(
-    r"\\(?:boxed|text|textbf|textit|textrm|mathrm|mathbf|mathsf|operatorname)\{([^{}]*)\}"
+
+__all__ = ["Decision", "decide", "equivalent"]
+
+_ABOUT = re.compile(
+    r"(?:approximately|about|roughly|around|nearly|circa|ca\.|approx\.?|\\approx|\\sim|~|=|:|is)\s*"
+    r"(?=\S)",
+    re.IGNORECASE,
 )
-_SPACING = re.compile(r"\\(?:left|right|displaystyle)(?![A-Za-z])|\\!")
-_SPACES = re.compile(r"\\[,;:> ]|\\q?quad(?![A-Za-z])|~|\s+")
-_LOOSE = re.compile(r"(?<![0-9A-Za-z]) | (?![0-9A-Za-z])")
-_THOUSANDS = re.compile(r"(?<=[0-9])\\,(?=[0-9]{3}(?![0-9]))")
-_ASSIGNED = re.compile(r"[A-Za-z] ?= ?")
 
-_NUMBER = r"(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]*)?|\.[0-9]+"
-_POWER = r"[eE]([+-]?[0-9]+)|(?:\*|\\times|\\cdot)10\^(?:\{([+-]?[0-9]+)\}|([0-9]))"
-_ATOM = re.compile(rf"({_NUMBER})(?:{_POWER})?")
-_FRAC = re.compile(r"\\[dtc]?frac(?:\{([^{}]*)\}|([0-9]))(?:\{([^{}]*)\}|([0-9]))")
-_MIXED = re.compile(r"([0-9]+) ?\\[dtc]?frac\{([0-9]+)\}\{([0-9]+)\}")
-_MIXED_PLAIN = re.compile(r"([0-9]+) ([0-9]+)/([0-9]+)")
-_PERCENT = re.compile(r"(.*?) ?\\?%")
-_UNIT = re.compile(r"(.*[0-9.}])(?: ?\^?(?:\\circ|\{\\circ\}|°)| ([A-Za-z]{3,}|[ckm]m|kg|ft))")
-_SIGN = re.compile(rf"([+-]?) ?[${_DOLLAR}]? ?([+-]?) ?")
-_NAN = re.compile(r"\bnan\b", re.IGNORECASE)
 
-# Words after a number that change its value: never read as a unit.
-_NOT_UNITS = frozenset(
+_DIGITS_SAID = r"(?:[0-9]+|one|two|three|four|five|six|a|the|nearest|whole)"
+
+
+_ROUNDED = re.compile(
+    r"[ ,;]*\(? ?(?:(?:when |if )?(?:rounded|correct|accurate)\b[^()=]{0,60}"
+    rf"|to (?:{_DIGITS_SAID} ){{1,3}}(?:decimal|significant|d\.?p|s\.?f|sig|tenth|hundredth|integer"
+    rf"|whole)[^()=]{{0,30}}|(?:{_DIGITS_SAID} )(?:d\.?p|s\.?f|decimal|significant)[^()=]{{0,30}}"
+    r"|\(? ?approx(?:imately|\.)? ?)\)?$",
+    re.IGNORECASE,
+)
+
+
+_NAN = re.compile(r"(?<![A-Za-z])nan(?![A-Za-z])", re.IGNORECASE)
+
+
+_COMMA_DECIMAL = re.compile(r"-?[0-9]+,[0-9]+")
+
+
+_GROUPED = re.compile(r"[0-9],[0-9]{3}(?![0-9])")
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What `decide` found.
+
+    Attributes:
+        equal: Whether the answer is right.
+        rule: What decided, in words.
     """
-    and or to not minus plus times over mod base point negative half halves third thirds quarter
-    quarters fourth fourths fifth fifths tenth tenths hundred hundreds hundredth hundredths
-    thousand thousands thousandth thousandths million millions billion billions trillion trillions
-    dozen dozens score scores pair pairs percent pct squared cubed factorial root pi
-    """.split()  # noqa: SIM905 - a list of words reads better
-)
+
+    equal: bool
+    rule: str
 
 
-def equivalent(answer: str, gold: str) -> bool:
-    """Say whether two spellings are the same answer.
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    text: str
+    node: Node | None
+    quantity: Quantity | None
+    about: bool
+
+
+def equivalent(answer: str, gold: str, timeout_s: float = 2.0) -> bool:
+    """Say whether an answer, without its box, equals the gold; see `decide`."""
+    return decide(answer, gold, timeout_s).equal
+
+
+def decide(answer: str, gold: str, timeout_s: float = 2.0) -> Decision:
+    """Compare an answer with the gold.
 
     Args:
         answer: What the response gives, without its box.
-        gold: What is right.
+        gold: What is right; it decides what kind of answer is wanted.
+        timeout_s: Most seconds of arithmetic. The limits on sizes keep far below it.
 
     Returns:
-        True if both are the same rational number (exactly) or the same normalised text. Always
-        False for empty text, NaN, and text above `MAX_LENGTH`. A unit that only one side names
-        is ignored.
+        Whether they are equal, and the rule that decided. It never raises.
     """
-    if max(len(answer), len(gold)) > MAX_LENGTH:
-        return False
-    left, right = normalise(answer), normalise(gold)
-    if not left or not right or _NAN.search(left) or _NAN.search(right):
-        return False
-    if ("=" in left) != ("=" in right):
-        left, right = _value(left), _value(right)
-    if _same_number(left, right):
-        return True
-    return _fold(left) == _fold(right)
+    try:
+        with deadline(timeout_s):
+            return _decide(answer, gold)
+    except TooLarge as error:
+        return Decision(False, f"too large: {error}")
+    except OutOfTime:
+        return Decision(False, f"not decided within {timeout_s:g} s")
+    except (Unreadable, ArithmeticError, OverflowError, RecursionError) as error:
+        return Decision(False, f"not comparable: {error}")
 
 
-def normalise(text: str) -> str:
-    r"""Drop what carries no meaning: math delimiters, ``\text{}``, spacing, a closing full stop."""
-    text = (
-        text.translate(_CHARACTERS).replace("{,}", ",").replace(r"\$", _DOLLAR).replace(r"\%", "%")
-    )
-    text = _SPACING.sub("", _TEXT.sub(r" \1 ", _THOUSANDS.sub(",", text)))
-    text = _SPACES.sub(" ", text).strip().removesuffix(".")
-    text = _unwrap(text)
-    return _SPACES.sub(" ", text).strip()
+def _decide(answer: str, gold: str) -> Decision:
+    answer, gold = clean(answer), clean(gold)
+    if not answer or not gold:
+        return Decision(False, "an empty answer")
+    if _NAN.search(answer) or _NAN.search(gold):
+        return Decision(False, "NaN equals nothing")
+    if answer == gold:
+        return Decision(True, "the same text")
+    for rule in (_options, _clocks):
+        if (decision := rule(answer, gold)) is not None:
+            return decision
+    return _readings(answer, gold)
 
 
-def rational(text: str) -> Fraction | None:
-    """Return the rational number that normalised text spells, or None."""
-    text = _unwrap(text)
-    head = _SIGN.match(text)
-    if head is None or (head[1] and head[2]):
+def _readings(answer: str, gold: str) -> Decision:
+    wanted = _read(gold)
+    for text in _spellings(answer, wanted):
+        given = _read(text)
+        if (rule := _equal(given, wanted)) is not None:
+            return Decision(True, rule)
+    if _GROUPED.search(gold) and (rule := _equal(_read(answer), _read(_listed(gold)))) is not None:
+        return Decision(True, rule)
+    if same_words(answer, gold) and (wanted.node is None or _read(answer).node is None):
+        return Decision(True, "the same words")
+    unread = [] if _read(answer).node or _read(answer).quantity else ["answer"]
+    if unread:
+        return Decision(False, "not the same words, and the answer cannot be read as mathematics")
+    return Decision(False, "not shown to be equal")
+
+
+def _spellings(answer: str, wanted: _Reading) -> Iterator[str]:
+    """Yield the answer, and what else its commas could mean."""
+    yield answer
+    decimal = isinstance(wanted.node, Number) and wanted.node.place is not None
+    if decimal and _COMMA_DECIMAL.fullmatch(answer):
+        yield answer.replace(",", ".")
+    if _GROUPED.search(answer):
+        yield _listed(answer)
+
+
+def _listed(text: str) -> str:
+    return re.sub(r",(?=[0-9]{3})", ", ", text)
+
+
+def _equal(given: _Reading, wanted: _Reading) -> str | None:
+    if given.quantity is not None and wanted.quantity is not None:
+        return _same_quantity(given.quantity, wanted.quantity, wanted.about)
+    if given.node is not None and wanted.node is not None:
+        rule = nodes_equal(wanted.node, given.node, wanted.about)
+        if rule is not None:
+            return rule
+    if wanted.quantity is not None and given.node is not None:
+        rule = nodes_equal(wanted.quantity.amount, given.node, wanted.about)
+        return rule and f"{rule}, the unit left out"
+    if given.quantity is not None and wanted.node is not None:
+        rule = nodes_equal(wanted.node, given.quantity.amount, wanted.about)
+        return rule and f"{rule}, with its unit"
+    return None
+
+
+def _same_quantity(given: Quantity, wanted: Quantity, about: bool) -> str | None:
+    if same_unit(given.unit, wanted.unit):
+        return nodes_equal(wanted.amount, given.amount, about)
+    if not given.unit.powers or not wanted.unit.powers:  # "2 million" beside "2 million dollars"
+        return nodes_equal(wanted.amount, given.amount, about)
+    share = factor(given.unit, wanted.unit)
+    if share is None:
         return None
-    value = _unsigned(text[head.end() :])
-    return -value if value is not None and "-" in (head[1], head[2]) else value
+    scaled = Apply("*", (given.amount, Number(fmpq(share.numerator, share.denominator))))
+    rule = nodes_equal(wanted.amount, scaled, about)
+    return rule and f"{rule}, units converted"
 
 
-def _unsigned(text: str) -> Fraction | None:
-    if match := _PERCENT.fullmatch(text):
-        value = _unsigned(match[1]) if "%" not in match[1] else None
-        return None if value is None else value / 100
-    if match := _MIXED.fullmatch(text) or _MIXED_PLAIN.fullmatch(text):
-        whole, top, bottom = map(_atom, match.groups())
-        part = _quotient(top, bottom)
-        return None if whole is None or part is None or part >= 1 else whole + part
-    if match := _FRAC.fullmatch(text):
-        return _quotient(_signed(match[1] or match[2]), _signed(match[3] or match[4]))
-    if text.count("/") == 1:
-        top_text, bottom_text = text.split("/")
-        return _quotient(_atom(top_text.strip()), _signed(bottom_text))
-    return _atom(text)
-
-
-def _signed(text: str | None) -> Fraction | None:
-    text = (text or "").strip()
-    value = _atom(text[1:].strip() if text[:1] in ("+", "-") else text)
-    return -value if value is not None and text.startswith("-") else value
-
-
-def _quotient(top: Fraction | None, bottom: Fraction | None) -> Fraction | None:
-    return None if top is None or not bottom else top / bottom
-
-
-def _atom(text: str) -> Fraction | None:
-    """Return an unsigned decimal with an optional power of ten; None above `MAX_DIGITS`."""
-    match = _ATOM.fullmatch(text.replace(" ", "") if "10^" in text else text)
-    if match is None:
+def _options(answer: str, gold: str) -> Decision | None:
+    if (wanted := option(gold, gold=True)) is not None:
+        given = option(answer)
+        if given is not None:
+            return Decision(given == wanted, f"option {given}, wanted {wanted}")
         return None
-    whole, _, decimals = match[1].replace(",", "").partition(".")
-    power = (match[2] or match[3] or match[4] or "0").lstrip("+")
-    if len(power) > 6 or len(whole) + len(decimals) + abs(int(power)) > MAX_DIGITS:
+    if (several := letters(gold)) is not None:
+        chosen = letters(answer)
+        if chosen is not None:
+            return Decision(chosen == several, "the set of options")
+    return None
+
+
+def _clocks(answer: str, gold: str) -> Decision | None:
+    wanted, given = clock(gold), clock(answer)
+    if wanted is None or given is None:
         return None
-    exponent = int(power) - len(decimals)
-    digits = int(whole + decimals)
-    return Fraction(digits * 10**exponent) if exponent >= 0 else Fraction(digits, 10**-exponent)
+    if not (
+        "m" in (answer + gold).lower() or "o'clock" in (answer + gold) or wanted[1] or given[1]
+    ):
+        return None  # 2:30 beside 2:30 may be a ratio
+    same = wanted[0] == given[0]
+    if wanted[1] != given[1]:  # one does not say which half of the day
+        same = wanted[0] % 43_200 == given[0] % 43_200
+    return Decision(same, "the time of day")
 
 
-def _same_number(left: str, right: str) -> bool:
-    left_number, left_unit = _measure(left)
-    right_number, right_unit = _measure(right)
-    if left_number is None or left_number != right_number:
-        return False
-    return left_unit == right_unit or not left_unit or not right_unit
+@lru_cache(maxsize=2_048)
+def _read(text: str) -> _Reading:
+    """Read a cleaned text as mathematics, as a quantity, or as neither."""
+    stripped = _ROUNDED.sub("", text)
+    about = stripped != text
+    while (match := _ABOUT.match(stripped)) is not None:
+        about = about or match[0].strip() not in ("=", ":", "is")
+        stripped = stripped[match.end() :]
+    if (known := phrase(stripped) or number_in_words(stripped)) is not None:
+        return _Reading(text, known, None, about)
+    if (spelled := leading_number(stripped)) is not None:
+        value, rest = spelled
+        top, bottom = value.value.p, value.value.q
+        stripped = f"{top} {rest}" if bottom == 1 else rf"\frac{{{top}}}{{{bottom}}} {rest}"
+    try:
+        tokens = tokenise(stripped)
+    except TooLarge:
+        raise
+    except Unreadable:
+        return _Reading(text, None, None, about)
+    node = _node(tokens) or _node(_after_name(tokens))
+    measured = quantity(tokens) or quantity(_after_name(tokens))
+    if measured is not None and measured.unit.sure and not _is_degree(measured):
+        node = None
+    if isinstance(node, Relation) and "approx" in node.ops:
+        about = True
+    return _Reading(text, node, measured, about)
 
 
-def _measure(text: str) -> tuple[Fraction | None, str]:
-    """Split a number from its unit; the unit is empty where there is none."""
-    if (value := rational(text)) is not None:
-        return value, ""
-    match = _UNIT.fullmatch(text)
-    if match is None or (match[2] or "").casefold() in _NOT_UNITS:
-        return None, ""
-    unit = match[2].casefold().removesuffix("s") if match[2] else "degree"
-    return rational(match[1].strip()), unit
+def _is_degree(measured: Quantity) -> bool:
+    return measured.unit.powers == (("degree", 1),)
 
 
-def _unwrap(text: str) -> str:
-    for _ in range(4):  # a bound, not a need: nobody nests deeper
-        before = text
-        for opening, closing in _WRAPPERS:
-            inner = text[len(opening) : len(text) - len(closing)]
-            if _encloses(text, opening, closing) and inner and opening not in inner:
-                text = inner.strip()
-        if text[:1] + text[-1:] in ("()", "{}") and not re.search(r"[(){},;]", text[1:-1]):
-            text = text[1:-1].strip()
-        if text == before:
-            break
-    return text
+def _node(tokens: list[Token]) -> Node | None:
+    if not tokens:
+        return None
+    try:
+        return parse_tokens(tokens)
+    except TooLarge:
+        raise
+    except Unreadable:
+        return None
 
 
-def _encloses(text: str, opening: str, closing: str) -> bool:
-    long_enough = len(text) > len(opening) + len(closing)
-    return long_enough and text.startswith(opening) and text.endswith(closing)
+def _after_name(tokens: list[Token]) -> list[Token]:
+    r"""Drop ``Area =``, ``\angle ABC =`` and the like: words before one equals sign."""
+    for at, token in enumerate(tokens):
+        if token.text in ("=", "approx", ":") and token.kind == "op":
+            if any(t.text in ("lim", "int", "oint", "sum", "prod") for t in tokens[:at]):
+                return _after_last_equals(tokens)
+            named = all(
+                t.kind in ("word", "run", "name") or t.text in ("angle", "of", "(", ")", "|", "in",
+                                                                "_", "{", "}", "/", "triangle")
+                for t in tokens[:at]
+            )  # fmt: skip
+            has_word = any(t.kind in ("word", "run", "cmd", "op") for t in tokens[:at])
+            if not named or not has_word:
+                return []
+            rest = tokens[at + 1 :]
+            return [] if any(t.text == "=" for t in rest) else rest
+        if token.kind in ("word", "run") and token.text.lower() in ("is", "are", "equals") and at:
+            rest = tokens[at + 1 :]
+            while rest and rest[0].source.lower() in ("at", "equal", "to", "the", "point"):
+                rest = rest[1:]
+            return rest if all(t.kind in ("word", "run", "name") for t in tokens[:at]) else []
+    return []
 
 
-def _value(text: str) -> str:
-    """Return 5 for ``x = 5``; only one letter may stand on the left."""
-    match = _ASSIGNED.match(text)
-    return text[match.end() :] if match else text
-
-
-def _fold(text: str) -> str:
-    """Return text for comparison: loose spaces out; words without regard to case."""
-    text = re.sub(r"\\[dt]frac", r"\\frac", _LOOSE.sub("", text))
-    words = text.replace(" ", "")
-    return text.casefold() if words.isalpha() and not words.isupper() else text
+def _after_last_equals(tokens: list[Token]) -> list[Token]:
+    """What cannot be evaluated here may say its value itself."""
+    last = max(at for at, token in enumerate(tokens) if token.text in ("=", "approx"))
+    return tokens[last + 1 :]

@@ -91,7 +91,7 @@ class PythonMath(ToolEnv):
 
     def score(self, task: Task, answer: str) -> Verdict:
         """Judge the final answer; how it was found does not count."""
-        return verify(answer, task.answer)
+        return verify(answer, task.answer, problem=task.prompt)
 
     def oracle(self, task: Task) -> Iterator[str]:
         """Run the code that solves the task, then give the answer."""

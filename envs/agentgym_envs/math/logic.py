@@ -1,0 +1,84 @@
+"""Boolean formulas and the algebra of sets: equal when their truth tables are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import product
+
+from agentgym_envs.math.nodes import Apply, Node, Symbol, Unreadable, walk
+from agentgym_envs.math.values import check_time
+
+__all__ = ["is_formula", "same_formula"]
+
+MAX_LETTERS = 10
+_LOGIC = frozenset({"land", "lor", "not", "implies", "iff", "xor", "cup", "cap", "setminus",
+                    "complement"})  # fmt: skip
+_SETS = frozenset({"cup", "cap", "setminus", "complement"})
+
+
+def is_formula(node: Node) -> bool:
+    """Say whether a node joins nothing but letters by logical or set operations."""
+    if not any(isinstance(part, Apply) and part.op in _LOGIC for part in walk(node)):
+        return False
+    return all(
+        isinstance(part, Symbol) or (isinstance(part, Apply) and part.op in _LOGIC | {"bar", "+"})
+        or (isinstance(part, Apply) and part.op == "neg")
+        for part in walk(node)
+    )  # fmt: skip
+
+
+def same_formula(left: Node, right: Node) -> bool:
+    """Say whether two formulas have one truth table.
+
+    Raises:
+        Unreadable: If one is no formula, mixes sets with logic, or has too many letters.
+    """
+    kinds = [{p.op in _SETS for p in walk(n) if isinstance(p, Apply) and p.op in _LOGIC - {"xor"}}
+             for n in (left, right)]  # fmt: skip
+    if len(kinds[0] | kinds[1]) > 1:
+        raise Unreadable("a formula of sets and of statements")
+    letters = sorted(_letters(left) | _letters(right))
+    if len(letters) > MAX_LETTERS:
+        raise Unreadable(f"more than {MAX_LETTERS} letters")
+    for row in product((False, True), repeat=len(letters)):
+        check_time()
+        values = dict(zip(letters, row, strict=True))
+        if _truth(left, values) != _truth(right, values):
+            return False
+    return True
+
+
+def _letters(node: Node) -> set[str]:
+    names = {part.name.rstrip("'") for part in walk(node) if isinstance(part, Symbol)}
+    return names - {"true", "false", "empty"}
+
+
+def _truth(node: Node, values: Mapping[str, bool]) -> bool:
+    if isinstance(node, Symbol):
+        if node.name in ("true", "false", "empty"):
+            return node.name == "true"
+        negated = node.name.count("'") % 2 == 1
+        return values[node.name.rstrip("'")] != negated
+    if not isinstance(node, Apply):
+        raise Unreadable("no formula")
+    parts = [_truth(part, values) for part in node.args]
+    if node.op not in _TRUTH:
+        raise Unreadable("no formula")
+    return _TRUTH[node.op](*parts)
+
+
+_TRUTH: Mapping[str, Callable[..., bool]] = {
+    "not": lambda a: not a,
+    "complement": lambda a: not a,
+    "bar": lambda a: not a,
+    "neg": lambda a: not a,  # of A - B, a difference of sets
+    "+": lambda *parts: all(parts),
+    "land": lambda a, b: a and b,
+    "cap": lambda a, b: a and b,
+    "lor": lambda a, b: a or b,
+    "cup": lambda a, b: a or b,
+    "xor": lambda a, b: a != b,
+    "iff": lambda a, b: a == b,
+    "implies": lambda a, b: not a or b,
+    "setminus": lambda a, b: a and not b,
+}
