@@ -25,11 +25,11 @@ def test_right_answer_terminates_with_1() -> None:
     env.reset(options={"task_id": "train-0"})
     observation, reward, terminated, truncated, info = env.step(r"55+57=112, so \boxed{142}")
     assert (observation, reward, terminated, truncated) == ("", 1.0, True, False)
-    assert info["verdict"].reason == "the answer is right"
+    assert info["verdict"].reason.startswith("right: ")
 
 
 @pytest.mark.parametrize(
-    "action", ["", "142", r"\boxed{143}", r"\boxed{55+57+30}", "```python\n```"]
+    "action", ["", "I say 142", r"\boxed{143}", r"\boxed{55+57+30}", "```python\n```"]
 )
 def test_other_text_terminates_with_0(action: str) -> None:
     env = Math()
@@ -85,10 +85,10 @@ def test_file_is_read_again_when_it_has_changed(tmp_path: Path) -> None:
     [
         ({"problem": "a?"}, "task 'train-0' needs a text or a number as its answer, not None"),
         ({"problem": "a?", "answer": " "}, "task 'train-0' needs a text or a number"),
-        ({"problem": "a?", "answer": [1]}, "task 'train-0' needs a text or a number"),
-        ({"problem": "a?", "answer": "nan"}, "'nan', does not equal itself"),
+        ({"problem": "a?", "answer": [1, 2]}, "task 'train-0' needs a text or a number"),
+        ({"problem": "a?", "answer": "nan"}, "'nan', that does not equal itself"),
         ({"problem": "a?", "answer": "}{"}, "does not equal itself"),
-        ({"answer": 3}, "rows.jsonl:1: needs a text under one of prompt, problem, question"),
+        ({"answer": 3}, "rows.jsonl:1: needs a value under one of problem, question"),
         (["a?", 3], "rows.jsonl:1: expected a JSON object, found list"),
     ],
     ids=range(7),

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from agentgym.env import Env, Reply
 from agentgym.errors import ConfigError
-from agentgym.tasks import TaskSet
-from agentgym.types import Task
-from agentgym_envs.math.extract import extract
+from agentgym.types import Rule, Task, Verdict
+from agentgym_envs.math.datasets import Source, load_tasks
+from agentgym_envs.math.reasoning import INSTRUCTIONS, Reasoning
 from agentgym_envs.math.tasks import level_tasks
+from agentgym_envs.math.topics import topic_tasks
 from agentgym_envs.math.verify import verify
+from agentgym_envs.math.worked import unworked
 
 __all__ = ["Math"]
 
@@ -22,13 +23,19 @@ class Math(Env):
     r"""Answer a problem in one response; 1.0 if its final ``\boxed{}`` is right.
 
     Args:
-        split: Which tasks: ``train``, ``dev`` or ``test``, or a split that the file names.
-        level: 1 to 5, of the built-in problems.
+        split: Which tasks: ``train``, ``dev`` or ``test``, or a split that the source names.
+        level: 1 to 5, of the built-in problems; without a topic 1 where it is not given.
+        topic: Built-in exercises of ``algebra``, ``calculus``, ..., or ``all``.
         path: A JSON Lines file of (problem, answer) to use instead of them.
+        dataset: A Hugging Face dataset to use: its name, a saved folder or a file.
+        config: The dataset's configuration, or the settings of a reasoning_gym dataset.
+        fields: The names of the dataset's ``problem`` and ``answer`` if they cannot be guessed.
+        reasoning_gym: The name of a dataset of that package to use.
         render_mode: See `agentgym.env.Env`.
 
     Raises:
-        ConfigError: If the level, the file, one of its rows or the split cannot be used.
+        ConfigError: If the settings contradict each other or cannot be used.
+        MissingExtra: If a package that they need is not installed.
     """
 
     instructions = (
@@ -36,57 +43,80 @@ class Math(Env):
         r"\boxed{}, once."
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - an environment's settings are its keyword arguments
         self,
         *,
         split: str = "train",
-        level: int = 1,
+        level: int | None = None,
+        topic: str | None = None,
         path: str | None = None,
+        dataset: str | None = None,
+        config: str | Mapping[str, Any] | None = None,
+        fields: Mapping[str, str] | None = None,
+        reasoning_gym: str | None = None,
         render_mode: str | None = None,
     ) -> None:
         super().__init__(split=split, render_mode=render_mode)
-        self.tasks = level_tasks(level) if path is None else _load(path)
+        _refuse_two(topic=topic, path=path, dataset=dataset, reasoning_gym=reasoning_gym)
+        self._reasoning: Reasoning | None = None
+        self._made = not (path or dataset or reasoning_gym)
+        if not self._made and level is not None:
+            raise ConfigError(f"level={level} is of the built-in problems; leave it out")
+        if reasoning_gym:
+            self._reasoning = Reasoning(reasoning_gym, _settings(config))
+            self.instructions = INSTRUCTIONS
+            self.tasks = self._reasoning.tasks
+        elif path or dataset:
+            self.tasks = load_tasks(_source(path, dataset, config, fields or {}), split)
+        elif topic:
+            self.tasks = topic_tasks(topic, level)
+        else:
+            self.tasks = level_tasks(1 if level is None else level)
         self.tasks.ids(split)  # an unknown split is refused here, not at the first reset
 
     def respond(self, action: str) -> Reply:
         """Judge the response."""
-        return Reply(verdict=verify(action, _gold(self.task.answer)))
+        if self._reasoning:
+            return Reply(verdict=self._reasoning.judge(action, self.task))
+        verdict = verify(action, self.task.answer)
+        if self._made and verdict.score > 0.0 and verdict.extracted:
+            reason = unworked(verdict.extracted, self.task.answer, self.task.prompt)
+            verdict = _refused(reason, verdict) if reason else verdict
+        return Reply(verdict=verdict)
 
     def oracle(self, task: Task) -> Iterator[str]:
         """Give the answer."""
-        yield rf"\boxed{{{_gold(task.answer)}}}"
+        if self._reasoning:
+            yield f"<answer>{task.answer}</answer>"
+        else:
+            yield rf"\boxed{{{task.answer}}}"
 
 
-def _load(path: str) -> TaskSet:
-    file = Path(path).expanduser().absolute()
-    return _checked(file, file.stat().st_mtime_ns if file.is_file() else 0)
+def _refuse_two(**sources: str | None) -> None:
+    given = [name for name, value in sources.items() if value]
+    if len(given) > 1:
+        raise ConfigError(f"{' and '.join(given)} exclude each other; give one")
 
 
-@lru_cache(maxsize=8)
-def _checked(file: Path, changed_ns: int) -> TaskSet:
-    """Read a file once for all environments, and again when it has changed."""
-    tasks = TaskSet.from_jsonl(file)
-    for split in tasks.splits:
-        for task_id in tasks.ids(split):
-            _check_gold(file, tasks.get(task_id, split))
-    return tasks
+def _settings(config: str | Mapping[str, Any] | None) -> Mapping[str, Any]:
+    if isinstance(config, str):
+        raise ConfigError(f"config of a reasoning_gym dataset is a mapping, not {config!r}")
+    return config or {}
 
 
-def _check_gold(file: Path, task: Task) -> None:
-    """Refuse a gold that no response could ever match."""
-    if not isinstance(task.answer, str | int | float) or not str(task.answer).strip():
-        raise ConfigError(
-            f"{file}: task '{task.id}' needs a text or a number as its answer, "
-            f"not {task.answer!r}; add it under 'answer'"
-        )
-    gold = _gold(task.answer)
-    if verify(rf"\boxed{{{gold}}}", gold).score < 1.0:
-        raise ConfigError(
-            f"{file}: the answer of task '{task.id}', {gold!r}, does not equal itself"
-        )
+def _source(
+    path: str | None,
+    dataset: str | None,
+    config: str | Mapping[str, Any] | None,
+    fields: Mapping[str, str],
+) -> Source:
+    if config is not None and not isinstance(config, str):
+        raise ConfigError(f"config of a dataset is its name, not {config!r}")
+    if unknown := set(fields) - {"problem", "answer"}:
+        raise ConfigError(f"fields names 'problem' and 'answer', not {sorted(unknown)}")
+    name = str(Path(path).expanduser().absolute()) if path else str(dataset)
+    return Source(name, config, fields.get("problem"), fields.get("answer"))
 
 
-def _gold(answer: Any) -> str:
-    """Return the final answer of a gold that may be a whole worked solution."""
-    text = str(answer).strip()
-    return extract(text) or text
+def _refused(reason: str, verdict: Verdict) -> Verdict:
+    return Verdict(0.0, (Rule("answer", 0.0, reason=reason),), reason, verdict.extracted)
