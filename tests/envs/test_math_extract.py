@@ -189,6 +189,17 @@ CHOICES = [
     ("Thus option B is the answer.", "B"),
 ]
 
+STATEMENTS = [
+    ("There are 42 apples.", "42 apples"),
+    ("So there are **42** apples.", "42 apples"),
+    ("The probability is 5/36.", "5/36"),
+    ("The vertex is (2, -5).", "(2, -5)"),
+    ("He earns $2 million.", "$2 million"),
+    ("Hence ∠ABC = 90°.", "90°"),
+    ("The left and right limits differ, so the limit does not exist.", "does not exist"),
+    ("We add 3 and 4. So the sum is 7.", "7"),
+    ("I count \\boxed{12}. Wait, one was missed. It is \\boxed{13}.", "13"),
+]
 OTHERS = [
     ("So we add.\n\n**42**", "42"),
     ("So we add.\n\n__42__.", "42"),
@@ -297,7 +308,6 @@ NOTHING = [
     # The end in bold, in math, in a fence.
     "We add.\n**Verification:**",
     "We add.\n**Step 3**",
-    "So there are **42** apples.",
     "Either\n**1**\nor\n**2**",
     "We add $$x =",
     "Either $$1$$ or $$2$$",
@@ -306,8 +316,11 @@ NOTHING = [
     "We add.\n```\nanswer = 42\n```",
     "We add.\n```\nx = 1\ny = 2\n```",
     # Prose and cut-off text.
-    "There are 42 apples.",
     "So we get 42",
+    "We add 3 and 4. The sum is 7.",
+    "The sum is not 7.",
+    "If x is 7, the sum is 9.",
+    "The first number is 7.",
     "I think it is 42",
     "6*7\n= 42",
     "What is 42?",
@@ -318,7 +331,7 @@ NOTHING = [
     "I add the first and the second number and then halve the sum that comes out",
 ]
 
-FOUND = [*BOXES, *THINKING, *HASHES, *ENGLISH, *LANGUAGES, *CHOICES, *OTHERS]
+FOUND = [*BOXES, *THINKING, *HASHES, *ENGLISH, *LANGUAGES, *CHOICES, *STATEMENTS, *OTHERS]
 
 
 @pytest.mark.parametrize(("response", "answer"), FOUND)
@@ -504,7 +517,11 @@ def test_verify_says_what_it_found_and_why() -> None:
     right = verify(r"I think \boxed{33.0}", 33)
     assert (right.score, right.extracted, right.reason) == (1.0, "33.0", "right: the same number")
     wrong = verify(r"\boxed{34}", "33")
-    assert (wrong.score, wrong.extracted, wrong.reason) == (0.0, "34", "wrong: not shown to be equal")
+    assert (wrong.score, wrong.extracted, wrong.reason) == (
+        0.0,
+        "34",
+        "wrong: not shown to be equal",
+    )
     none = verify("I got 33", "33")
     assert (none.score, none.extracted) == (0.0, None)
     assert "boxed" in none.reason

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flint import fmpq
 
-from agentgym_envs.math.congruences import congruence, periodic
+from agentgym_envs.math.congruences import as_residue, congruence, periodic
 from agentgym_envs.math.decimals import number, rounded
 from agentgym_envs.math.forms import assigned, false, parameter, renamed, settled
 from agentgym_envs.math.identity import (
@@ -15,7 +15,7 @@ from agentgym_envs.math.identity import (
     same_but_constant,
     variables,
 )
-from agentgym_envs.math.logic import is_formula, same_formula
+from agentgym_envs.math.logic import is_formula, is_quantified, pushed_in, same_formula
 from agentgym_envs.math.nodes import (
     Apply,
     Cases,
@@ -62,6 +62,10 @@ def nodes_equal(gold: Node, answer: Node, about: bool = False) -> str | None:
         return None
     if gold == answer:
         return "the same expression"
+    if other is not None:
+        if letter is not None and _same_family(gold, answer):
+            return "the same family of solutions"
+        answer = as_residue(answer)
     for name, applies in _RULES:
         try:
             decided = applies(gold, answer, about)
@@ -70,6 +74,18 @@ def nodes_equal(gold: Node, answer: Node, about: bool = False) -> str | None:
         if decided is not None:
             return name if decided else None
     return None
+
+
+def _same_family(gold: Node, answer: Node) -> bool:
+    """Compare general solutions over the integers: with one name, up to a shift."""
+    wanted, given = assigned(gold), assigned(answer)
+    if wanted is not None and given is not None and wanted[0] != given[0]:
+        return False
+    pair = (wanted[1] if wanted else gold), (given[1] if given else answer)
+    try:
+        return isinstance(pair[0], Apply) and isinstance(pair[1], Apply) and periodic(*pair)
+    except (Unreadable, Undefined):
+        return False
 
 
 def _assignment(gold: Node, answer: Node, about: bool) -> bool | None:
@@ -88,13 +104,12 @@ def _same_assignment(wanted: tuple[str, Node], given: tuple[str, Node], about: b
     names = {wanted[0].rstrip("'"), given[0].rstrip("'")}
     if wanted[0] != given[0] and not ("y" in names and any("()" in name for name in names)):
         return False
-    if nodes_equal(wanted[1], given[1], about) is not None:
-        return True
-    same_letters = variables(wanted[1]) == variables(given[1])
-    return same_letters and periodic(wanted[1], given[1])
+    return nodes_equal(wanted[1], given[1], about) is not None
 
 
 def _formula(gold: Node, answer: Node, about: bool) -> bool | None:
+    if is_quantified(gold) or is_quantified(answer):
+        return pushed_in(gold) == pushed_in(answer)
     return same_formula(gold, answer) if is_formula(gold) or is_formula(answer) else None
 
 
@@ -353,19 +368,25 @@ def _percent(gold: Node, answer: Node, about: bool) -> bool | None:
 
 
 def _degrees(gold: Node, answer: Node, about: bool) -> bool | None:
-    forms = [node.args[0] if isinstance(node, Apply) and node.op == "deg" else None
-             for node in (gold, answer)]  # fmt: skip
-    if forms[0] is not None and forms[1] is not None:
-        return nodes_equal(forms[0], forms[1], about) is not None
-    if forms[0] is None and forms[1] is None:
+    """Angles: degrees are named or left out, radians are the number itself."""
+    units = _angle(gold), _angle(answer)
+    if units == (None, None):
         return None
-    bare = (forms[0] or gold), (forms[1] or answer)
-    if nodes_equal(*bare, about):
-        return True
-    if forms[0] is not None and constant(answer):  # an answer in radians
-        in_degrees = Apply("/", (Apply("*", (answer, Number(fmpq(180)))), Symbol("pi")))
-        return True if nodes_equal(forms[0], in_degrees, about) else None
+    bare = [node.args[0] if unit and isinstance(node, Apply) else node
+            for node, unit in zip((gold, answer), units, strict=True)]  # fmt: skip
+    if units[0] == units[1] or None in units:
+        if nodes_equal(bare[0], bare[1], about):
+            return True
+        if units[0] == units[1] or "rad" in units:
+            return False
+    if units[0] == "deg" and constant(bare[1]):  # an answer in radians
+        in_degrees = Apply("/", (Apply("*", (bare[1], Number(fmpq(180)))), Symbol("pi")))
+        return nodes_equal(bare[0], in_degrees, about) is not None
     return None
+
+
+def _angle(node: Node) -> str | None:
+    return node.op if isinstance(node, Apply) and node.op in ("deg", "rad") else None
 
 
 def _antiderivative(gold: Node, answer: Node, about: bool) -> bool | None:

@@ -12,6 +12,7 @@ their spelling.
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -32,6 +33,7 @@ from agentgym_envs.math.words import (
     number_in_words,
     option,
     phrase,
+    plain_words,
     same_words,
 )
 
@@ -62,6 +64,15 @@ _NAN = re.compile(r"(?<![A-Za-z])nan(?![A-Za-z])", re.IGNORECASE)
 _COMMA_DECIMAL = re.compile(r"-?[0-9]+,[0-9]+")
 
 
+_LABELLED = re.compile(r"(?:\\text(?:bf|rm)?\{)? ?\([A-E]\)[.:]? ?\}? ?([^A-Za-z].*)", re.DOTALL)
+_DOMAIN = re.compile(
+    r"[,;]? ?(?:\\text\{ ?)?\b(?:for|where|with) (?:any|all|some|every|each|arbitrary)\b.*$",
+    re.DOTALL,
+)
+_EXCEPT = re.compile(
+    r"(?:the set of )?all real (?:numbers|x|values)(?: of x)?,?"
+    r" (?:except|other than|but|excluding)(?: for)? (?:x ?(?:=|\\ne) ?)?(.+)"
+)
 _GROUPED = re.compile(r"[0-9],[0-9]{3}(?![0-9])")
 
 
@@ -105,12 +116,30 @@ def decide(answer: str, gold: str, timeout_s: float = 2.0) -> Decision:
     try:
         with deadline(timeout_s):
             return _decide(answer, gold)
+    except RecursionError:
+        return _with_a_fresh_stack(answer, gold, timeout_s)
     except TooLarge as error:
         return Decision(False, f"too large: {error}")
     except OutOfTime:
         return Decision(False, f"not decided within {timeout_s:g} s")
-    except (Unreadable, ArithmeticError, OverflowError, RecursionError) as error:
+    except (Unreadable, ArithmeticError, OverflowError) as error:
         return Decision(False, f"not comparable: {error}")
+
+
+def _with_a_fresh_stack(answer: str, gold: str, timeout_s: float) -> Decision:
+    """Decide in a thread of its own: how deep the caller is must not change a verdict."""
+    if threading.current_thread().name == _DEEP:
+        return Decision(False, "too large: nested too deeply")
+    result: list[Decision] = []
+    thread = threading.Thread(
+        target=lambda: result.append(decide(answer, gold, timeout_s)), name=_DEEP, daemon=True
+    )
+    thread.start()
+    thread.join()
+    return result[0]
+
+
+_DEEP = "math-check"
 
 
 def _decide(answer: str, gold: str) -> Decision:
@@ -151,6 +180,8 @@ def _spellings(answer: str, wanted: _Reading) -> Iterator[str]:
         yield answer.replace(",", ".")
     if _GROUPED.search(answer):
         yield _listed(answer)
+    if (labelled := _LABELLED.fullmatch(answer)) is not None:
+        yield labelled[1]
 
 
 def _listed(text: str) -> str:
@@ -218,6 +249,10 @@ def _read(text: str) -> _Reading:
     """Read a cleaned text as mathematics, as a quantity, or as neither."""
     stripped = _ROUNDED.sub("", text)
     about = stripped != text
+    stripped = _DOMAIN.sub("", stripped) or stripped
+    if (excluded := _EXCEPT.fullmatch(plain_words(stripped))) is not None:
+        points = excluded[1].replace(" and ", ", ")
+        stripped = rf"\mathbb{{R}} \setminus \{{{points}\}}"
     while (match := _ABOUT.match(stripped)) is not None:
         about = about or match[0].strip() not in ("=", ":", "is")
         stripped = stripped[match.end() :]
@@ -234,16 +269,18 @@ def _read(text: str) -> _Reading:
     except Unreadable:
         return _Reading(text, None, None, about)
     node = _node(tokens) or _node(_after_name(tokens))
-    measured = quantity(tokens) or quantity(_after_name(tokens))
-    if measured is not None and measured.unit.sure and not _is_degree(measured):
+    measured = quantity(tokens) or quantity(_after_name(tokens)) or quantity(_after_letter(tokens))
+    if measured is not None and measured.unit.sure:
         node = None
     if isinstance(node, Relation) and "approx" in node.ops:
         about = True
     return _Reading(text, node, measured, about)
 
 
-def _is_degree(measured: Quantity) -> bool:
-    return measured.unit.powers == (("degree", 1),)
+def _after_letter(tokens: list[Token]) -> list[Token]:
+    """Return the value of ``v = 5 m/s``."""
+    named = len(tokens) > 2 and tokens[0].kind == "name" and tokens[1].text in ("=", "approx")
+    return tokens[2:] if named else []
 
 
 def _node(tokens: list[Token]) -> Node | None:

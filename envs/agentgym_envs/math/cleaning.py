@@ -43,7 +43,7 @@ def clean(text: str) -> str:
     if rows := _PROGRAM_ROWS.fullmatch(text):  # [1 2; 3 4]
         cells = re.sub(r"(?<=[0-9.])[ ,]+(?=[-0-9.])", " & ", rows[1]).replace(";", r" \\ ")
         return rf"\begin{{matrix}}{cells}\end{{matrix}}"
-    return text.replace("$", " ").strip()
+    return text.replace("$", " ").replace("`", " ").strip()
 
 
 def _unboxed(text: str) -> str:

@@ -12,7 +12,7 @@ from agentgym_envs.math.identity import difference, same, variables
 from agentgym_envs.math.nodes import Apply, Node, Number, Relation, Sequence, Symbol, symbols
 from agentgym_envs.math.values import ball, precision, rational, substituted
 
-__all__ = ["congruence", "periodic"]
+__all__ = ["as_residue", "congruence", "periodic"]
 
 
 def congruence(gold: Node, answer: Node, about: bool) -> bool | None:
@@ -42,6 +42,15 @@ def _congruent(node: Node) -> bool:
     if isinstance(last, Apply) and last.op == "residue":
         return True
     return "integers" in symbols(node) and _family(node) is not None
+
+
+def as_residue(node: Node) -> Node:
+    """Return ``7k + 3``, k any integer, as a residue class; anything else as it is."""
+    family = _family(node, declared=True)
+    if family is None or isinstance(node, Relation):
+        return node
+    (first,) = family[2]
+    return Apply("residue", (Number(fmpq(first)), Number(fmpq(family[1]))))
 
 
 def _residues(node: Node) -> tuple[Node | None, int, frozenset[int]] | None:
@@ -79,7 +88,7 @@ def _residues(node: Node) -> tuple[Node | None, int, frozenset[int]] | None:
     return subject, modulus, frozenset(value % modulus for value in classes)
 
 
-def _family(node: Node) -> tuple[Node | None, int, frozenset[int]] | None:
+def _family(node: Node, declared: bool = False) -> tuple[Node | None, int, frozenset[int]] | None:
     r"""Read ``x = 7k + 3`` and ``3 + 7\mathbb{Z}`` as residue classes."""
     subject = None
     if isinstance(node, Relation) and node.ops == ("=",) and isinstance(node.sides[0], Symbol):
@@ -88,7 +97,9 @@ def _family(node: Node) -> tuple[Node | None, int, frozenset[int]] | None:
     if len(letters) != 1 or not letters <= PARAMETERS | {"integers"}:
         return None
     (name,) = letters
-    if subject is None and name != "integers":
+    if subject is None and name != "integers" and not declared:
+        return None
+    if not isinstance(node, Apply | Symbol):
         return None
     at = [rational(substituted(node, Symbol(name), Number(fmpq(k)))) for k in (0, 1, 2)]
     if any(value is None or value.q != 1 for value in at):

@@ -3,8 +3,9 @@ r"""Find the one answer that a response commits to.
 Only what stands after the thinking counts. In this order: the last ``\boxed{}``, the last
 ``#### x``, ``<answer>x</answer>`` or ``{"answer": x}``, the last answer phrase (`phrases`), a last
 line in bold, math that ends the text, a code fence around a short answer, or a response that is
-nothing but a short answer. A response that was cut off inside its answer has none. Text that lists
-several answers is not split: it is returned whole, so it equals no single gold.
+nothing but a short answer or a plain statement (`statement`). A response that was cut off inside
+its answer has none. Text that lists several answers is not split: it is returned whole, so it
+equals no single gold.
 
 Left out: numbers from running prose ("so there are 42 apples"), and anything inside a block of
 program code. Whether an answer is the problem again, or injected text, is for the comparison.
@@ -18,12 +19,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from agentgym_envs.math.phrases import is_short, said, sentence, tidy
+from agentgym_envs.math.statement import stated
 
 __all__ = ["MAX_RESPONSE", "Found", "extract", "find"]
 
 MAX_RESPONSE = 200_000  # characters; only the end of a longer final part is read
 
-How = Literal["box", "hashes", "tag", "said", "bold", "math", "fence", "bare"]
+How = Literal["box", "hashes", "tag", "said", "bold", "math", "fence", "bare", "stated"]
 
 _THINKING = re.compile(
     r"</?(?:seed:)?(?:think(?:ing)?|thoughts?|reasoning|scratchpad)\s{0,8}>|\[/?THINK\]|◁/?think▷"
@@ -47,6 +49,11 @@ _TOKEN = re.compile(
 _CUT_BOX = re.compile(r"\\(?:boxed|fbox)\s*$")
 _JOINED = re.compile(
     r"[\s$\\()\[\].,*]*(?:text\{\s*)?(?:or|and|oder|ou|или|或|または)[\s$\\()\[\]{},*]*",
+    re.IGNORECASE,
+)
+_CORRECTED = re.compile(
+    r"[.!?\u2014-]\s*(?:but |oh |no )?(?:wait|actually|correction|sorry|oops|hold on"
+    r"|on second thought|i made|let me correct)\b",
     re.IGNORECASE,
 )
 _DENIED = re.compile(r"(?:\bnot|n[\'\u2019]t|\bnever|\bnicht|\bpas)[\s$\\(\[:]*$", re.IGNORECASE)
@@ -178,7 +185,7 @@ def _boxed(text: str, spans: list[tuple[int, int, int]]) -> Found | None:
     line = [spans[-1]]
     for span in reversed(spans[:-1]):
         between = text[span[2] + 1 : line[-1][0]]
-        if "\n" in between and not _JOINED.fullmatch(between):
+        if ("\n" in between and not _JOINED.fullmatch(between)) or _CORRECTED.search(between):
             break
         line.append(span)
     if not _content(text, line[0]) or _denied(text, line[0]):
@@ -308,4 +315,5 @@ _RULES: tuple[tuple[How, Callable[[str], str | None]], ...] = (
     ("math", _math),
     ("fence", _fenced),
     ("bare", _bare),
+    ("stated", stated),
 )

@@ -45,6 +45,8 @@ def settled(node: Node) -> Node:
             part = settled(item)
             flat += part.items if isinstance(part, Sequence) else (part,)
         return replace(node, items=tuple(flat))
+    if isinstance(node, Group) and _has_sign(node):
+        return Sequence((_signed(node, 1), _signed(node, -1)), "or")
     if isinstance(node, Relation) and node.ops in (("=",), ("equiv",)) and _has_sign(node):
         plus, minus = _signed(node, 1), _signed(node, -1)
         return Sequence((plus, minus), "or")

@@ -32,8 +32,10 @@ _LOWERED = re.compile(f"[{''.join(_SUBSCRIPTS)}]+")
 _MAPPED = str.maketrans(CHARACTERS)
 _DROPPED = re.compile(
     r"\\(?:left|right|displaystyle|textstyle|limits|nolimits|middle)(?![A-Za-z])\.?"
+    r"|\\(?:leftroot|uproot)\{[^{}]*\}|\\(?:begin|end)\{(?:aligned|align\*?|split|gathered)\} ?&?"
     r"|\\(?:text)?color(?:\[[a-z]*\])?\{[^{}]*\}|\\[bB]igg?[lrm]?(?![A-Za-z])|\\!|\\(?:phantom|hspace\*?|vspace|label|tag)\{[^{}]*\}"
 )
+_DECIMAL_COMMA = re.compile(r"(?<=[0-9])\{,\}(?=[0-9])(?![0-9]{3}(?![0-9]))")
 _THIN_COMMA = re.compile(r"(?<=[0-9])(?:\{,\}|\\,|\\ |')(?=[0-9]{3}(?![0-9]))")
 _SPACES = re.compile(r"(?<!\\)\\[,;:> ]|\\q?quad(?![A-Za-z])|\\n(?![A-Za-z])|[~\s]+")
 _ARRAY = re.compile(r"(\\begin\{(?:array|tabular)\})\s*(?:\[[a-z]\])?\{[^{}]*\}")
@@ -66,6 +68,8 @@ class Token:
 
 # Spellings that only a whole pattern tells apart from products of letters.
 _REWRITTEN: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
+    (re.compile(r"(?<![\^_])\{ ?([-+=]|\\(?:times|cdot|pm|le|ge|cup|cap)) ?\}"), r" \1 "),
+    (re.compile(r"\\text\{ ?\} ?"), " "),
     (re.compile(r"(?<=[0-9]) ?[xX] ?(?=10 ?(?:\^|\*\*))"), r"\\times "),
     (re.compile(r"(?<=[0-9]) [xX] (?=[0-9])"), r"\\times "),
     (re.compile(r"(?<=[)\]}]) ?U ?(?=[(\[{\\])"), r" \\cup "),
@@ -113,10 +117,16 @@ def normalise(text: str) -> str:
     if _PROGRAM_LOGIC.fullmatch(text):
         for spelled, meant in _LOGIC_SIGNS:
             text = text.replace(spelled, meant)
-    text = text.replace(r"\$", _DOLLAR).replace(r"\%", "%").replace(r"\_", "_").replace(r"\#", "#")
+    text = (
+        text.replace(r"\textdollar", _DOLLAR)
+        .replace(r"\$", _DOLLAR)
+        .replace(r"\%", "%")
+        .replace(r"\_", "_")
+        .replace(r"\#", "#")
+    )
     text = _OPEN_CASES.sub(r"\\begin{cases}", _ARRAY.sub(r"\1", _DROPPED.sub("", text)))
     text = _NEGATED.sub(lambda m: r"\notin " if "in" in m[0] else r"\ne ", text)
-    text = _SPACES.sub(" ", _THIN_COMMA.sub(",", text)).strip()
+    text = _SPACES.sub(" ", _THIN_COMMA.sub(",", _DECIMAL_COMMA.sub(".", text))).strip()
     for pattern, instead in _REWRITTEN:
         text = pattern.sub(instead, text)
     if re.search(r"\*\*|[0-9)]\*[A-Za-z(]|(?<![A-Za-z])(?:sqrt|exp|log)\(", text):  # program code
@@ -167,7 +177,7 @@ _NUMBER = re.compile(
     r"(?P<repeat>\\(?:overline|bar|dot)\s?(?:\{[0-9]+\}|[0-9])|\([0-9]+\)|\.\.+|\\[lc]?dots)?"
     r"(?:[eE](?P<power>[+-]?[0-9]+)(?![0-9A-Za-z.]))?"
 )
-_LETTER_RUN = re.compile(r"[A-Za-z]+")
+_LETTER_RUN = re.compile(r"[^\W\d_]+")
 _COMMAND = re.compile(r"\\([A-Za-z]+|.)", re.DOTALL)
 _BRACED = re.compile(r"\s*\{([^{}]*)\}")
 _SUBSCRIPT = re.compile(
@@ -230,7 +240,7 @@ class _Scanner:
             self._number()
         elif character == "\\":
             self._command()
-        elif character.isascii() and character.isalpha():
+        elif character.isalpha():
             self._letters()
         else:
             self._operator()
@@ -291,6 +301,8 @@ class _Scanner:
         match = _LETTER_RUN.match(self.text, self.at)
         assert match is not None
         run = match[0]
+        if not run.isascii():
+            return self._add(*(_operator_word(run) or ("word", run)), len(run))
         number = _NUMBER.match(self.text, self.at)
         digits = number["digits"] if number else None
         if (
@@ -402,8 +414,6 @@ class _Scanner:
             return self._add("op", _SPELLED.get(character, character), 1)
         if character in '?"':
             raise Unreadable(f"an unexpected {character}")
-        if character.isalpha():
-            return self._add("word", character, 1)
         if character == "." and not self.text[self.at + 1 :].strip():
             self.at += 1
             return None

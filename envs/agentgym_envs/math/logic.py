@@ -8,12 +8,37 @@ from itertools import product
 from agentgym_envs.math.nodes import Apply, Node, Symbol, Unreadable, walk
 from agentgym_envs.math.values import check_time
 
-__all__ = ["is_formula", "same_formula"]
+__all__ = ["is_formula", "is_quantified", "pushed_in", "same_formula"]
 
 MAX_LETTERS = 10
 _LOGIC = frozenset({"land", "lor", "not", "implies", "iff", "xor", "cup", "cap", "setminus",
                     "complement"})  # fmt: skip
 _SETS = frozenset({"cup", "cap", "setminus", "complement"})
+
+
+_QUANTIFIERS = {"forall": "exists", "exists": "forall"}
+
+
+def is_quantified(node: Node) -> bool:
+    """Say whether a node holds a quantifier."""
+    return any(isinstance(part, Apply) and part.op in _QUANTIFIERS for part in walk(node))
+
+
+def pushed_in(node: Node, negated: bool = False) -> Node:
+    """Return a formula with its negations at the leaves: not-for-all is exists-not."""
+    if not isinstance(node, Apply):
+        return Apply("not", (node,)) if negated else node
+    if node.op == "not":
+        return pushed_in(node.args[0], not negated)
+    if node.op in _QUANTIFIERS:
+        op = _QUANTIFIERS[node.op] if negated else node.op
+        return Apply(op, (node.args[0], pushed_in(node.args[1], negated)))
+    if node.op == "implies":
+        return pushed_in(Apply("lor", (Apply("not", node.args[:1]), node.args[1])), negated)
+    if node.op in ("land", "lor"):
+        op = {"land": "lor", "lor": "land"}[node.op] if negated else node.op
+        return Apply(op, tuple(pushed_in(part, negated) for part in node.args))
+    return Apply("not", (node,)) if negated else node
 
 
 def is_formula(node: Node) -> bool:

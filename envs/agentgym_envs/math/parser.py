@@ -30,7 +30,7 @@ from agentgym_envs.math.symbols import FUNCTIONS, RELATIONS
 
 __all__ = ["MAX_CHAIN", "MAX_DEPTH", "MAX_RETRIES", "parse", "parse_tokens"]
 
-MAX_DEPTH = 64  # expressions inside one another
+MAX_DEPTH = 140  # expressions inside one another
 
 
 MAX_CHAIN = 60  # operators of one kind in a row that nest to the left
@@ -67,6 +67,7 @@ _ACCENTS = frozenset({"hat", "widehat", "tilde", "widetilde", "dot", "ddot"})
 _PROGRAM = frozenset({"Union", "Interval", "FiniteSet", "Matrix", "Rational", "Eq", "Piecewise"})
 
 
+_SET_LETTERS = frozenset("ABCXY")
 _BARS = frozenset({"overline", "bar"})
 
 
@@ -91,10 +92,7 @@ def parse(text: str) -> Node:
         Unreadable: If any part of the text is not understood.
         TooLarge: If it is beyond a limit.
     """
-    try:
-        return parse_tokens(tokenise(normalise(text)))
-    except RecursionError:  # the caller's own stack was deep already
-        raise TooLarge("nested too deeply") from None
+    return parse_tokens(tokenise(normalise(text)))
 
 
 def parse_tokens(tokens: list[Token]) -> Node:
@@ -202,6 +200,10 @@ class _Parser:
     def _prefix(self, level: int) -> Node:
         if self.accept("not"):
             return Apply("not", (self.expression(max(level, _NOT)),))
+        if quantifier := self.accept("forall", "exists"):
+            letter = self.primary()
+            self.accept(",", ":")
+            return Apply(quantifier, (letter, self.expression(_NOT)))
         if sign := self.accept("+", "-", "pm", "mp"):
             operand = self.expression(_PRODUCT)
             return operand if sign == "+" else Apply("neg" if sign == "-" else sign, (operand,))
@@ -249,6 +251,8 @@ class _Parser:
         while True:
             if self.accept("*"):
                 factors.append(self._signed_power())
+                if self._is_product_of_sets(factors):
+                    factors = [Apply("times", tuple(factors))]
             elif self.accept("/"):
                 divisions = self._count(divisions)
                 factors = [Apply("/", (_joined("*", factors), self._signed_power()))]
@@ -256,6 +260,11 @@ class _Parser:
                 factors.append(self.power())
             else:
                 return _joined("*", factors)
+
+    def _is_product_of_sets(self, factors: list[Node]) -> bool:
+        r"""Tell ``A \times B`` from a product of numbers: it does not commute."""
+        written = self.tokens[self.at - 2].source.strip() == r"\times"
+        return written and all(isinstance(f, Symbol) and f.name in _SET_LETTERS for f in factors)
 
     def _relation(self, left: Node) -> Node:
         sides, ops = [left], []
@@ -330,7 +339,9 @@ class _Parser:
             before = self.tokens[self.at - 1]
             if before.kind == "num":
                 return False
-            return before.text in (")", "}") or (before.kind in ("name", "run") and token.spaced)
+            return before.text in (")", "}", "!") or (
+                before.kind in ("name", "run") and token.spaced
+            )
         if token.kind == "cmd":
             return token.text not in ("end", "over", "choose")
         if token.text == "|":
@@ -382,7 +393,7 @@ class _Parser:
             chained = self._count(chained)
             if op.text == "!" and not self.next_is("=", ahead=1):
                 node = Apply("factorial", (node,))
-            elif op.text in ("%", "deg"):
+            elif op.text in ("%", "deg", "rad"):
                 node = Apply(op.text, (node,))
             elif op.text == "_" and isinstance(node, Number):
                 self.at += 1

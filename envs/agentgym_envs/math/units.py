@@ -28,6 +28,7 @@ _MONEY: dict[str, tuple[str, Fraction]] = {
     "usd": ("dollar", Fraction(1)),
     "buck": ("dollar", Fraction(1)),
     "cent": ("dollar", Fraction(1, 100)),
+    "dólar": ("dollar", Fraction(1)),
     "euro": ("euro", Fraction(1)),
     "eur": ("euro", Fraction(1)),
     "sterling": ("sterling", Fraction(1)),
@@ -374,7 +375,7 @@ def _unit(tokens: list[Token]) -> Unit | None:
             powers[part] = powers.get(part, 0) + sign * ahead * exponent * power
         if sign < 0 and at < len(tokens) and tokens[at].text not in ("*", ")"):
             sign = -1
-    if not powers or powers == {"degree": 1}:  # an angle is an expression
+    if not powers or set(powers) <= {"degree", "radian"}:  # an angle is an expression
         return None
     return Unit(tuple(sorted((n, p) for n, p in powers.items() if p)), sure=sure)
 

@@ -90,6 +90,8 @@ def rational(node: Node) -> fmpq | None:
         return rational(_written_out(node))
     if node.op == "^" and (unit := _power_of_one(node)) is not None:
         return unit
+    if (known := _cancelled(node)) is not None:
+        return known
     if node.op not in _RATIONAL:
         return None
     values = []
@@ -113,6 +115,23 @@ def _power_of_one(node: Apply) -> fmpq | None:
         return fmpq(0) if _unsigned(node.args[1]) else None
     odd = _odd(node.args[1])
     return None if odd is None else base if odd else fmpq(1)
+
+
+def _cancelled(node: Apply) -> fmpq | None:
+    """``0 * n``, ``n / n`` and ``log_b(b^n)`` for an n that is too large to write out."""
+    if node.op == "*" and any(part == _ZERO for part in node.args):
+        return fmpq(0) if all(part == _ZERO or _unsigned(part) for part in node.args) else None
+    if node.op == "/" and node.args[0] == node.args[1]:
+        return fmpq(1) if _unsigned(node.args[0]) else None
+    if node.op in ("log", "lg", "ln") and isinstance(node.args[0], Apply):
+        power = node.args[0]
+        base = node.args[1] if len(node.args) > 1 else Symbol("e") if node.op == "ln" else _TEN
+        if power.op == "^" and power.args[0] == base and (base == Symbol("e") or _unsigned(base)):
+            return rational(power.args[1])
+    return None
+
+
+_ZERO, _TEN = Number(fmpq(0)), Number(fmpq(10))
 
 
 def _odd(node: Node) -> bool | None:
@@ -439,6 +458,7 @@ _BALLS: dict[str, Callable[..., acb]] = {
     "^": _raise,
     "neg": lambda value: -value,
     "%": lambda value: value / 100,
+    "rad": lambda value: value,
     "deg": lambda value: value * acb(arb.pi()) / 180,
     "sqrt": lambda value: value.sqrt(),
     "root": _odd_root,

@@ -17,6 +17,7 @@ __all__ = [
     "number_in_words",
     "option",
     "phrase",
+    "plain_words",
     "same_words",
 ]
 
@@ -73,6 +74,11 @@ def canonical(text: str) -> str:
     return " ".join(kept)
 
 
+def plain_words(text: str) -> str:
+    r"""Return a text without ``\text{}`` and the like, its spaces made single."""
+    return re.sub(r"\s+", " ", _STYLED.sub(r" \1 ", text)).strip()
+
+
 def phrase(text: str) -> Node | None:
     """Return what a set phrase stands for: "no solution" is the empty set."""
     name = _SAME.get(canonical(text))
@@ -82,8 +88,40 @@ def phrase(text: str) -> Node | None:
 def same_words(left: str, right: str) -> bool:
     """Say whether two texts are the same words."""
     a, b = canonical(left), canonical(right)
+    if (date := _date(a)) is not None:
+        return date == _date(b)
     a, b = _SAME.get(a, a), _SAME.get(b, b)
     return bool(a) and a == b
+
+
+_MONTHS = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+]
+_DATE = re.compile(
+    r"(?P<day>[0-9]{1,2})(?:st|nd|rd|th)?(?: of)? (?P<month>[a-z]+)(?: (?P<year>[0-9]{4}))?"
+    r"|(?P<month2>[a-z]+) (?P<day2>[0-9]{1,2})(?:st|nd|rd|th)?(?: (?P<year2>[0-9]{4}))?"
+)
+
+
+def _date(words: str) -> tuple[str, int, str | None] | None:
+    match = _DATE.fullmatch(words)
+    if match is None:
+        return None
+    month = match["month"] or match["month2"]
+    if month not in _MONTHS:
+        return None
+    return month, int(match["day"] or match["day2"]), match["year"] or match["year2"]
 
 
 def number_in_words(text: str) -> Number | None:
