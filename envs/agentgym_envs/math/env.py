@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from agentgym.env import Env, Reply
 from agentgym.errors import ConfigError
 from agentgym.types import Rule, Task, Verdict
 from agentgym_envs.math.datasets import Source, load_tasks
-from agentgym_envs.math.reasoning import INSTRUCTIONS, Reasoning
+from agentgym_envs.math.reasoning import INSTRUCTIONS, Reasoning, reasoning
 from agentgym_envs.math.tasks import level_tasks
 from agentgym_envs.math.topics import topic_tasks
 from agentgym_envs.math.verify import verify
@@ -63,7 +64,7 @@ class Math(Env):
         if not self._made and level is not None:
             raise ConfigError(f"level={level} is of the built-in problems; leave it out")
         if reasoning_gym:
-            self._reasoning = Reasoning(reasoning_gym, _settings(config))
+            self._reasoning = reasoning(reasoning_gym, _settings(config))
             self.instructions = INSTRUCTIONS
             self.tasks = self._reasoning.tasks
         elif path or dataset:
@@ -98,10 +99,10 @@ def _refuse_two(**sources: str | None) -> None:
         raise ConfigError(f"{' and '.join(given)} exclude each other; give one")
 
 
-def _settings(config: str | Mapping[str, Any] | None) -> Mapping[str, Any]:
+def _settings(config: str | Mapping[str, Any] | None) -> str:
     if isinstance(config, str):
         raise ConfigError(f"config of a reasoning_gym dataset is a mapping, not {config!r}")
-    return config or {}
+    return json.dumps(config or {}, sort_keys=True)
 
 
 def _source(
