@@ -62,6 +62,10 @@ def test_file_of_a_usual_shape_needs_no_settings(tmp_path: Path, shape: str) -> 
     assert Math(path=path).tasks.get("train-0").answer == answer
 
 
+def test_path_is_read_as_json_lines_whatever_its_name(tmp_path: Path) -> None:
+    assert solve(path=write(tmp_path / "rows.txt", GSM8K)) == ("Two and two?", 1.0)
+
+
 def test_final_answer_is_kept_beside_its_solution(tmp_path: Path) -> None:
     task = Math(path=write(tmp_path / "rows.jsonl", GSM8K)).tasks.get("train-0")
     assert task.answer == "4"

@@ -50,12 +50,14 @@ class Source:
         problem: The field of the problem; None finds it among `PROBLEM_FIELDS`.
         answer: The field of the answer; None finds it among `ANSWER_FIELDS`. ``a.b`` is field b of
             field a.
+        lines: It is a file of JSON Lines, whatever its name; else the name must end in ``.jsonl``.
     """
 
     name: str
     config: str | None = None
     problem: str | None = None
     answer: str | None = None
+    lines: bool = False
 
 
 @dataclass(slots=True)
@@ -175,7 +177,7 @@ def _text(value: Any) -> str:
 
 def _rows(source: Source, split: str) -> Iterable[tuple[str, dict[str, Any]]]:
     file = Path(source.name).expanduser()
-    if file.suffix == ".jsonl":
+    if source.lines or file.suffix == ".jsonl":
         return _jsonl_rows(file.absolute(), split)
     found = _splits(source, file)
     data = found[_chosen(split, list(found), source.name)]

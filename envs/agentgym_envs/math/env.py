@@ -116,7 +116,7 @@ def _source(
     if unknown := set(fields) - {"problem", "answer"}:
         raise ConfigError(f"fields names 'problem' and 'answer', not {sorted(unknown)}")
     name = str(Path(path).expanduser().absolute()) if path else str(dataset)
-    return Source(name, config, fields.get("problem"), fields.get("answer"))
+    return Source(name, config, fields.get("problem"), fields.get("answer"), lines=path is not None)
 
 
 def _refused(reason: str, verdict: Verdict) -> Verdict:
