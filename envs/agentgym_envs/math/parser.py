@@ -6,15 +6,18 @@ holds them is compared as text.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import lru_cache
 
 from flint import fmpq
 
+from agentgym_envs.math.binding import BINDING, NOT, PRODUCT, RELATION, SUM
+from agentgym_envs.math.brackets import angle, bracket, french, program_set
+from agentgym_envs.math.cursor import Cursor
+from agentgym_envs.math.environments import environment
+from agentgym_envs.math.functions import function
 from agentgym_envs.math.lexer import Token, normalise, tokenise
 from agentgym_envs.math.nodes import (
     Apply,
-    Cases,
     Group,
     Matrix,
     Node,
@@ -26,60 +29,17 @@ from agentgym_envs.math.nodes import (
     Unreadable,
 )
 from agentgym_envs.math.numerals import in_base, number
+from agentgym_envs.math.program import PROGRAM, program_call
 from agentgym_envs.math.symbols import FUNCTIONS, RELATIONS
 
-__all__ = ["MAX_CHAIN", "MAX_DEPTH", "MAX_RETRIES", "parse", "parse_tokens"]
+__all__ = ["Parser", "parse", "parse_tokens"]
 
 MAX_DEPTH = 140  # expressions inside one another
-
-
 MAX_CHAIN = 60  # operators of one kind in a row that nest to the left
-
-
-MAX_RETRIES = 24  # braces that are read twice, as a group and as a set
-
-
-_CLOSERS = {"(": (")", "]"), "[": ("]", ")"), r"\{": (r"\}",), "<": (">", "gt")}
-
-
-_MATRICES = frozenset({"matrix", "pmatrix", "bmatrix", "Bmatrix", "smallmatrix", "array"})
-
-
-_DETERMINANTS = frozenset({"vmatrix", "Vmatrix"})
-
-
-# How tightly the operators between expressions bind.
-_IMPLICATION, _DISJUNCTION, _CONJUNCTION, _NOT, _RELATION, _SET, _RATIO, _SUM, _PRODUCT = range(9)
-
-
-_BINDING: dict[str, int] = (
-    dict.fromkeys(RELATIONS, _RELATION)
-    | {"implies": _IMPLICATION, "iff": _IMPLICATION, "lor": _DISJUNCTION, "xor": _DISJUNCTION}
-    | {"land": _CONJUNCTION, "mod": _RELATION, "pmod": _RELATION, ":": _RATIO}
-    | {"cup": _SET, "cap": _SET, "setminus": _SET}
-    | {"+": _SUM, "-": _SUM, "pm": _SUM, "mp": _SUM, "*": _PRODUCT, "/": _PRODUCT}
-)
-
-
 _ACCENTS = frozenset({"hat", "widehat", "tilde", "widetilde", "dot", "ddot"})
-
-
-_PROGRAM = frozenset({"Union", "Interval", "FiniteSet", "Matrix", "Rational", "Eq", "Piecewise"})
-
-
-_SET_LETTERS = frozenset("ABCXY")
 _BARS = frozenset({"overline", "bar"})
-
-
+_SET_LETTERS = frozenset("ABCXY")
 _DROPPED_COMMANDS = frozenset({"vec", "overrightarrow", "limits", "ensuremath"})
-
-
-_ENDS = frozenset({")", "]", r"\}", "}", ">", ",", ";", "newrow", "&", "rfloor", "rceil"})
-
-
-_CONDITIONS = frozenset({"if", "for", "when", "otherwise", "else", "where"})
-
-
 _BASE_WORDS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8,
                "nine": 9, "ten": 10, "twelve": 12, "sixteen": 16, "hex": 16}  # fmt: skip
 
@@ -97,7 +57,7 @@ def parse(text: str) -> Node:
 
 def parse_tokens(tokens: list[Token]) -> Node:
     """Read tokens; see `parse`."""
-    parser = _Parser(_without_double_brackets(tokens))
+    parser = Parser(_without_double_brackets(tokens))
     node = parser.sequence()
     if parser.accept("over"):
         node = Apply("/", (node, parser.sequence()))
@@ -122,50 +82,12 @@ def _without_double_brackets(tokens: list[Token]) -> list[Token]:
     return [token for at, token in enumerate(tokens) if at not in dropped]
 
 
-class _Parser:
-    def __init__(self, tokens: list[Token]) -> None:
-        self.tokens = [part for token in tokens for part in _letters(token)]
-        self.at = 0
-        self.depth = 0
-        self.bars = 0  # open absolute values
-        self.no_bar = False  # inside set braces a bar means "such that"
-        self.angles = 0  # open vectors <1, 2>
-        self.retries = 0
-        self.french = False  # inside ]a, b[ a bracket opens nothing
-
-    # -- looking and moving ------------------------------------------------------------------
-
-    def peek(self, ahead: int = 0) -> Token | None:
-        at = self.at + ahead
-        return self.tokens[at] if at < len(self.tokens) else None
-
-    def next_is(self, *texts: str, ahead: int = 0) -> bool:
-        token = self.peek(ahead)
-        return token is not None and token.kind in ("op", "cmd") and token.text in texts
-
-    def accept(self, *texts: str) -> str | None:
-        if self.next_is(*texts):
-            self.at += 1
-            return self.tokens[self.at - 1].text
-        return None
-
-    def expect(self, *texts: str) -> str:
-        found = self.accept(*texts)
-        if found is None:
-            raise Unreadable(f"expected {' or '.join(texts)}, found {self.peek()!r}")
-        return found
-
-    def take(self) -> Token:
-        token = self.peek()
-        if token is None:
-            raise Unreadable("the text ends too early")
-        self.at += 1
-        return token
+class Parser(Cursor):
+    """Reads expressions; the modules beside it read brackets, functions and environments."""
 
     def nested(self) -> _Deeper:
+        """Count one level of depth."""
         return _Deeper(self)
-
-    # -- lists, logic, relations -------------------------------------------------------------
 
     def sequence(self) -> Node:
         """``a, b and c`` or ``a or b``."""
@@ -189,7 +111,7 @@ class _Parser:
         left, chained = self._prefix(level), 0
         while True:
             op = self._infix()
-            binding = -1 if op is None else _BINDING[op]
+            binding = -1 if op is None else BINDING[op]
             if op is None or binding < level:
                 break
             chained = self._count(chained)
@@ -199,13 +121,13 @@ class _Parser:
 
     def _prefix(self, level: int) -> Node:
         if self.accept("not"):
-            return Apply("not", (self.expression(max(level, _NOT)),))
+            return Apply("not", (self.expression(max(level, NOT)),))
         if quantifier := self.accept("forall", "exists"):
             letter = self.primary()
             self.accept(",", ":")
-            return Apply(quantifier, (letter, self.expression(_NOT)))
+            return Apply(quantifier, (letter, self.expression(NOT)))
         if sign := self.accept("+", "-", "pm", "mp"):
-            operand = self.expression(_PRODUCT)
+            operand = self.expression(PRODUCT)
             return operand if sign == "+" else Apply("neg" if sign == "-" else sign, (operand,))
         return self._mixed() or self.power()
 
@@ -216,22 +138,22 @@ class _Parser:
             return None
         if self.next_is("(", "[") and self.next_is("mod", ahead=1):
             return "mod"
-        if token.kind == "op" and token.text in _BINDING:
+        if token.kind == "op" and token.text in BINDING:
             return None if token.text == ":" and self.no_bar else token.text
-        return "*" if self._starts_factor() else None
+        return "*" if self.starts_factor() else None
 
     def _combined(self, op: str, left: Node, binding: int) -> Node:
         """Join what stands right of an operator to what stands left of it."""
-        if binding == _SUM:
+        if binding == SUM:
             return self._sum(left)
-        if binding == _PRODUCT:
+        if binding == PRODUCT:
             return self._product(left)
-        if binding == _RELATION:
+        if binding == RELATION:
             return self._relation(left)
         if op == ":":
             parts = [left]
             while self.accept(":"):
-                parts.append(self.expression(_SUM))
+                parts.append(self.expression(SUM))
             return Apply("ratio", tuple(parts))
         self.at += 1
         return Apply(op, (left, self.expression(binding if op == "implies" else binding + 1)))
@@ -239,7 +161,7 @@ class _Parser:
     def _sum(self, left: Node) -> Node:
         terms = [left]
         while op := self.accept("+", "-", "pm", "mp"):
-            term = self.expression(_PRODUCT)
+            term = self.expression(PRODUCT)
             if op in ("pm", "mp"):
                 terms = [Apply(op, (_joined("+", terms), term))]
             else:
@@ -256,7 +178,7 @@ class _Parser:
             elif self.accept("/"):
                 divisions = self._count(divisions)
                 factors = [Apply("/", (_joined("*", factors), self._signed_power()))]
-            elif self._starts_factor():
+            elif self.starts_factor():
                 factors.append(self.power())
             else:
                 return _joined("*", factors)
@@ -273,7 +195,7 @@ class _Parser:
                 break
             self.at += 1
             ops.append(token.text)
-            sides.append(self.expression(_RELATION + 1))
+            sides.append(self.expression(RELATION + 1))
         modulus = self._modulus()
         if modulus is not None and not ops:
             return Apply("residue", (left, modulus))
@@ -285,10 +207,10 @@ class _Parser:
             return self.argument()
         if self.next_is("(", "[") and self.next_is("mod", ahead=1):
             self.at += 2
-            node = self.expression(_SUM)
+            node = self.expression(SUM)
             self.expect(")", "]")
             return node
-        return self.expression(_SUM) if self.accept("mod") else None
+        return self.expression(SUM) if self.accept("mod") else None
 
     @staticmethod
     def _count(chained: int) -> int:
@@ -329,7 +251,8 @@ class _Parser:
         self.at = start
         return None
 
-    def _starts_factor(self) -> bool:
+    def starts_factor(self) -> bool:
+        """Say whether a factor begins here, so that nothing means times."""
         token = self.peek()
         if token is None:
             return False
@@ -353,12 +276,13 @@ class _Parser:
         return token.text in ("(", "[", "{", "lfloor", "lceil", "<")
 
     def power(self) -> Node:
+        """Read a base with its exponent and what follows it."""
         base = self.postfix(self.primary())
         if self.accept("^"):
             with self.nested():
                 if self.accept("deg") or self._braced_degree():
                     return self.postfix(Apply("deg", (base,)))
-                exponent = self._exponent()
+                exponent = self.exponent()
             if isinstance(base, Matrix | Group) and exponent in (Symbol("T"), Symbol("true")):
                 return _transposed(base)
             if exponent in (Symbol("c"), Symbol("C"), Apply("complement", ())):
@@ -372,22 +296,24 @@ class _Parser:
             return True
         return False
 
-    def _exponent(self) -> Node:
+    def exponent(self) -> Node:
+        """Read what stands behind ``^``."""
         if self.accept("-"):
             with self.nested():
-                return Apply("neg", (self._exponent(),))
+                return Apply("neg", (self.exponent(),))
         self.accept("+")
         if self.accept("complement"):
             return Apply("complement", ())
         if self.next_is("{"):
-            return self._braces()
+            return self.braces()
         node = self.postfix(self.primary())
         if self.accept("^"):
             with self.nested():
-                return Apply("^", (node, self._exponent()))
+                return Apply("^", (node, self.exponent()))
         return node
 
     def postfix(self, node: Node) -> Node:
+        """Read factorials, percents, degrees, primes and bases behind a node."""
         chained = 0
         while (op := self.peek()) is not None and op.kind == "op":
             chained = self._count(chained)
@@ -419,9 +345,8 @@ class _Parser:
         self.accept("}")
         return Number(in_base(digits, base), base=base)
 
-    # -- what an expression starts with ------------------------------------------------------
-
     def primary(self) -> Node:
+        """Read what an expression starts with."""
         token = self.take()
         if token.kind == "num":
             return self._number(token)
@@ -441,65 +366,11 @@ class _Parser:
         return number(token)
 
     def _name(self, token: Token) -> Node:
-        if token.text in _PROGRAM:
-            return self._program_call(token.text)
+        if token.text in PROGRAM:
+            return program_call(self, token.text)
         if token.text in FUNCTIONS:
-            return self._function(token.text)
+            return function(self, token.text)
         return Symbol(token.text)
-
-    def _function(self, name: str) -> Node:
-        if name == "log" and self.accept("_"):
-            base = self._exponent()
-            return Apply("log", (self._operand(), base))
-        exponent = self._exponent() if self.accept("^") else None
-        if name == "sqrt" and self.accept("["):
-            index = self.expression(_SUM)
-            self.expect("]")
-            return Apply("root", (self._operand(), index))
-        if exponent == Apply("neg", (Number(fmpq(1)),)) and name in _INVERSES:
-            return self._call(_INVERSES[name])
-        node = self._call(name)
-        return node if exponent is None else Apply("^", (node, exponent))
-
-    def _call(self, name: str) -> Node:
-        if self.next_is("("):
-            group = self._bracket("(")
-            items = group.items if isinstance(group, Group) else (group,)
-            if name == "log" and len(items) == 2:
-                return Apply("log", items)
-            if name == "binom" and len(items) == 2:
-                return Apply("binom", items)
-            if name == "diag":
-                zero = Number(fmpq(0))
-                return Matrix(tuple(
-                    tuple(item if row == column else zero for column in range(len(items)))
-                    for row, item in enumerate(items)
-                ))  # fmt: skip
-            if isinstance(group, Group) and name not in ("gcd", "lcm", "max", "min"):
-                raise Unreadable(f"{name} of several arguments")
-            return Apply(name, items)
-        if name in ("max", "min", "gcd", "lcm") and self.next_is(r"\{"):
-            group = self.primary()
-            return Apply(name, group.items if isinstance(group, Group) else (group,))
-        return Apply(name, (self._operand(),))
-
-    def _operand(self) -> Node:
-        r"""The argument of a function without brackets: ``\sin 2x``, but ``\sin x \cos y``."""
-        if self.next_is("("):
-            return self._bracket("(")
-        if self.next_is("{") or self.next_is("frac", "sqrt"):
-            node = self.power()
-        elif self.accept("-"):
-            with self.nested():
-                return Apply("neg", (self._operand(),))
-        else:
-            node = self.power()
-        while (token := self.peek()) is not None and self._starts_factor():
-            is_function = token.kind == "name" and token.text in FUNCTIONS
-            if is_function or token.text in ("(", "[", "|", "lfloor", "lceil", "sqrt"):
-                break
-            node = Apply("*", (node, self.power()))
-        return node
 
     def _command(self, name: str) -> Node:
         if name == "frac":
@@ -508,7 +379,7 @@ class _Parser:
         if name in ("sqrt", "cbrt"):
             index: Node | None = Number(fmpq(3)) if name == "cbrt" else None
             if self.accept("["):
-                index = self.expression(_SUM)
+                index = self.expression(SUM)
                 self.expect("]")
             argument = self.argument(whole=True)
             return Apply("sqrt", (argument,)) if index is None else Apply("root", (argument, index))
@@ -516,7 +387,7 @@ class _Parser:
             top = self.argument()
             return Apply("binom", (top, self.argument()))
         if name in ("sum", "prod", "begin"):
-            return self._environment() if name == "begin" else self._range(name)
+            return environment(self) if name == "begin" else self._range(name)
         if name in ("boxed", "fbox", *_DROPPED_COMMANDS):
             return self.argument()
         if name in _BARS | _ACCENTS:
@@ -537,16 +408,16 @@ class _Parser:
         self.expect("_")
         bound = self.argument()
         self.expect("^")
-        high = self._exponent()
+        high = self.exponent()
         if not isinstance(bound, Relation) or bound.ops != ("=",):
             raise Unreadable("a range without its start")
         letter, low = bound.sides
-        return Apply(name, (letter, low, high, self.expression(_PRODUCT)))
+        return Apply(name, (letter, low, high, self.expression(PRODUCT)))
 
     def argument(self, whole: bool = False) -> Node:
         """A braced group or one symbol; of a number, one digit, as TeX has it."""
         if self.next_is("{"):
-            return self._braces()
+            return self.braces()
         token = self.peek()
         if token is not None and token.kind == "num" and not whole and len(token.text) > 1:
             if not token.text.isdigit() or token.extra:
@@ -555,7 +426,8 @@ class _Parser:
             return Number(fmpq(int(token.text[0])))
         return self.postfix(self.primary()) if whole else self.primary()
 
-    def _braces(self) -> Node:
+    def braces(self) -> Node:
+        """Read a braced group; commas inside make it a set."""
         self.expect("{")
         self.no_bar, outer = False, self.no_bar
         bars, self.bars = self.bars, 0
@@ -573,193 +445,27 @@ class _Parser:
         text = token.text
         if text == "{":
             self.at -= 1
-            return self._ascii_set()
+            return program_set(self)
         if text in ("(", "[", r"\{", "<"):
             self.at -= 1
-            return self._bracket(text)
+            return bracket(self, text)
         if text == "lt":
-            return self._angle()
+            return angle(self)
         if text == "]":  # ]a, b[
-            return self._french()
+            return french(self)
         if text == "|":
             self.bars += 1
-            node = self.expression(_SUM)
+            node = self.expression(SUM)
             self.bars -= 1
             self.expect("|")
             return Apply("abs", (node,))
         if text in ("lfloor", "lceil"):
-            node = self.expression(_SUM)
+            node = self.expression(SUM)
             self.expect("r" + text[1:])
             return Apply("floor" if text == "lfloor" else "ceil", (node,))
         if text == "-":
             return Apply("neg", (self.power(),))
         raise Unreadable(f"an unexpected {text}")
-
-    def _bracket(self, opened: str) -> Node:
-        self.expect(opened)
-        saved = (self.no_bar, self.bars)
-        self.no_bar, self.bars = opened == r"\{", 0
-        if closed := self.accept(*_CLOSERS[opened]):
-            self.no_bar, self.bars = saved
-            return Group(opened, closed, ())
-        items = [self.expression()]
-        if self.no_bar and self.accept("|", ":"):
-            self.no_bar = False
-            condition = self.sequence()
-            self.expect(r"\}")
-            self.no_bar, self.bars = saved
-            return Apply("such_that", (items[0], condition))
-        while self.accept(",", ";", "and"):
-            if self.next_is(*_CLOSERS[opened]):
-                break
-            items.append(self.expression())
-        closed = self.expect(*_CLOSERS[opened])
-        self.no_bar, self.bars = saved
-        if len(items) == 1 and opened in ("(", "[") and closed in (")", "]"):
-            return items[0]
-        return Group(opened, ">" if closed == "gt" else closed, tuple(items))
-
-    def _ascii_set(self) -> Node:
-        """Braces of LaTeX group, those of program code hold a set: commas tell them apart."""
-        if self.next_is("}", ahead=1):
-            self.at += 2
-            return Group(r"\{", r"\}", ())
-        start = self.at
-        self.retries += 1
-        if self.retries > MAX_RETRIES:
-            raise TooLarge("too many braces that could be sets")
-        try:
-            return self._braces()
-        except TooLarge:
-            raise
-        except Unreadable:
-            self.at = start
-        depth = 0
-        for index in range(start, len(self.tokens)):
-            token = self.tokens[index]
-            if token.kind == "op" and token.text in ("{", "}"):
-                depth += 1 if token.text == "{" else -1
-                if not depth:
-                    self.tokens[start] = Token("op", r"\{")
-                    self.tokens[index] = Token("op", r"\}")
-                    return self._bracket(r"\{")
-        raise Unreadable("a brace is never closed")
-
-    def _angle(self) -> Node:
-        self.angles = self.angles + 1
-        items = [self.expression(_SUM)]
-        while self.accept(","):
-            items.append(self.expression(_SUM))
-        self.expect("gt")
-        self.angles -= 1
-        return Group("<", ">", tuple(items))
-
-    def _french(self) -> Node:
-        self.french = True
-        low = self.expression(_SUM)
-        self.expect(",", ";")
-        high = self.expression(_SUM)
-        self.french = False
-        closed = self.expect("[", "]")
-        return Group("(", ")" if closed == "[" else "]", (low, high))
-
-    def _program_call(self, name: str) -> Node:
-        """What sympy prints: ``Union(...)``, ``Interval.open(0, 1)``, ``Rational(1, 2)``."""
-        group = self._bracket("(")
-        items = group.items if isinstance(group, Group) and group.opened == "(" else (group,)
-        if name == "Union":
-            node = items[0]
-            for item in items[1:]:
-                node = Apply("cup", (node, item))
-            return node
-        if name == "Piecewise":
-            return _program_cases(items if isinstance(items[0], Group) else (group,))
-        if name == "FiniteSet":
-            return Group(r"\{", r"\}", items)
-        if name == "Matrix":
-            return _program_matrix(items)
-        if len(items) < 2:
-            raise Unreadable(f"{name} of one argument")
-        if name == "Rational":
-            return Apply("/", items[:2])
-        if name == "Eq":
-            return Relation(("=",), items[:2])
-        open_left = len(items) > 2 and items[2] == Symbol("true")
-        open_right = len(items) > 3 and items[3] == Symbol("true")
-        return Group("(" if open_left else "[", ")" if open_right else "]", items[:2])
-
-    def _environment(self) -> Node:
-        kind = self._environment_name()
-        rows: list[list[Node]] = []
-        row: list[Node] = []
-        conditions: list[Node | None] = []
-        while not self.next_is("end"):
-            if kind in ("cases", "dcases"):
-                value, condition = self._piece()
-                row, conditions = [value], [*conditions, condition]
-            else:
-                row.append(self.expression())
-            if self.accept("newrow"):
-                rows.append(row)
-                row = []
-            elif not self.next_is("end"):
-                self.expect("&")
-        if row:
-            rows.append(row)
-        self.expect("end")
-        if self._environment_name() != kind:
-            raise Unreadable("an environment that ends as another")
-        if kind in ("cases", "dcases"):
-            return Cases(tuple(zip((row[0] for row in rows), conditions, strict=True)))
-        if kind not in _MATRICES | _DETERMINANTS or len({len(row) for row in rows}) != 1:
-            raise Unreadable(f"an unknown environment or a ragged matrix: {kind}")
-        matrix = Matrix(tuple(tuple(row) for row in rows))
-        return Apply("det", (matrix,)) if kind in _DETERMINANTS else matrix
-
-    def _environment_name(self) -> str:
-        self.expect("{")
-        token = self.take()
-        self.expect("}")
-        return token.text
-
-    def _piece(self) -> tuple[Node, Node | None]:
-        value = self.expression()
-        self.accept(",")
-        self.accept("&")
-        self.accept(",")
-        first = True
-        while (token := self.peek()) and token.kind in ("word", "run"):
-            if token.text.lower() not in _CONDITIONS:
-                raise Unreadable(f"a word: {token.text!r}")
-            self.at += 1
-            first = False
-        if self.next_is("newrow", "end") or self.peek() is None:
-            if first and not self.next_is("newrow", "end"):
-                raise Unreadable("a piece without its condition")
-            return value, None
-        items = [self.expression()]
-        while self.accept(",", "and", "or"):
-            items.append(self.expression())
-        self.accept(".")
-        return value, items[0] if len(items) == 1 else Sequence(tuple(items))
-
-
-_INVERSES = {
-    "sin": "arcsin", "cos": "arccos", "tan": "arctan", "cot": "arccot", "sec": "arcsec",
-    "csc": "arccsc", "sinh": "arcsinh", "cosh": "arccosh", "tanh": "arctanh",
-}  # fmt: skip
-
-
-def _letters(token: Token) -> list[Token]:
-    """``xy`` is a product, ``AB`` one name."""
-    if token.kind != "run":
-        return [token]
-    if token.text.isupper():
-        return [replace(token, kind="name")]
-    return [
-        replace(token, kind="name", text=letter, spaced=token.spaced and not at)
-        for at, letter in enumerate(token.text)
-    ]
 
 
 def _transposed(node: Matrix | Group) -> Node:
@@ -772,28 +478,10 @@ def _joined(op: str, parts: list[Node]) -> Node:
     return parts[0] if len(parts) == 1 else Apply(op, tuple(parts))
 
 
-def _program_cases(items: tuple[Node, ...]) -> Node:
-    pieces: list[tuple[Node, Node | None]] = []
-    for item in items:
-        if not isinstance(item, Group) or len(item.items) != 2:
-            raise Unreadable("a piece without its condition")
-        value, condition = item.items
-        pieces.append((value, None if condition == Symbol("true") else condition))
-    return Cases(tuple(pieces))
-
-
-def _program_matrix(items: tuple[Node, ...]) -> Node:
-    if len(items) == 1 and isinstance(items[0], Group):
-        rows = [row.items if isinstance(row, Group) else (row,) for row in items[0].items]
-        if rows and len({len(row) for row in rows}) == 1:
-            return Matrix(tuple(rows))
-    raise Unreadable("no matrix")
-
-
 class _Deeper:
     """Counts how deep the parser is, below Python's own limit."""
 
-    def __init__(self, parser: _Parser) -> None:
+    def __init__(self, parser: Parser) -> None:
         self.parser = parser
 
     def __enter__(self) -> None:
