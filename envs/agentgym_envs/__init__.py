@@ -17,7 +17,7 @@ def register_envs() -> None:
     register(
         "agentgym/Math-v0",
         "agentgym_envs.math.env:Math",
-        description="The same problems, or any JSONL of them, answered in a single turn.",
+        description="Mathematics in one response: made problems by level or topic, or any dataset.",
     )
     register(
         "agentgym/PythonCode-v0",

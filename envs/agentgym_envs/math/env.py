@@ -9,13 +9,13 @@ from typing import Any
 
 from agentgym.env import Env, Reply
 from agentgym.errors import ConfigError
-from agentgym.types import Rule, Task, Verdict
+from agentgym.types import Task
 from agentgym_envs.math.datasets import Source, load_tasks
 from agentgym_envs.math.reasoning import INSTRUCTIONS, Reasoning, reasoning
 from agentgym_envs.math.tasks import level_tasks
 from agentgym_envs.math.topics import topic_tasks
 from agentgym_envs.math.verify import verify
-from agentgym_envs.math.worked import unworked
+from agentgym_envs.math.worked import worked_out
 
 __all__ = ["Math"]
 
@@ -79,10 +79,9 @@ class Math(Env):
         """Judge the response."""
         if self._reasoning:
             return Reply(verdict=self._reasoning.judge(action, self.task))
-        verdict = verify(action, self.task.answer)
-        if self._made and verdict.score > 0.0 and verdict.extracted:
-            reason = unworked(verdict.extracted, self.task.answer, self.task.prompt)
-            verdict = _refused(reason, verdict) if reason else verdict
+        verdict = verify(action, self.task.answer, problem=self.task.prompt)
+        if self._made:
+            verdict = worked_out(verdict, self.task.answer, self.task.prompt)
         return Reply(verdict=verdict)
 
     def oracle(self, task: Task) -> Iterator[str]:
@@ -117,7 +116,3 @@ def _source(
         raise ConfigError(f"fields names 'problem' and 'answer', not {sorted(unknown)}")
     name = str(Path(path).expanduser().absolute()) if path else str(dataset)
     return Source(name, config, fields.get("problem"), fields.get("answer"), lines=path is not None)
-
-
-def _refused(reason: str, verdict: Verdict) -> Verdict:
-    return Verdict(0.0, (Rule("answer", 0.0, reason=reason),), reason, verdict.extracted)

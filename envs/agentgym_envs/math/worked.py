@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["unworked"]
+from agentgym.types import Rule, Verdict
+
+__all__ = ["unworked", "worked_out"]
 
 _SIGNS = "-+*/^!\N{MINUS SIGN}\N{MULTIPLICATION SIGN}\N{DIVISION SIGN}\N{MIDDLE DOT}"
 _OPERATION = re.compile(
@@ -26,6 +28,16 @@ _WHOLE = re.compile(r"[-0-9_]+")
 _FORMULA = re.compile(r"\$([^$]+)\$")
 _DROPPED = re.compile(r"\\left|\\right|\\[,;:! ]|[\s{}]")
 _PLAIN = re.compile(r"-?[\d.,/\\%a-z]*")
+
+
+def worked_out(verdict: Verdict, gold: str, prompt: str) -> Verdict:
+    """Return a verdict on a made problem, refused if its answer is not worked out."""
+    if not verdict.score or verdict.extracted is None:
+        return verdict
+    reason = unworked(verdict.extracted, gold, prompt)
+    if not reason:
+        return verdict
+    return Verdict(0.0, (Rule("answer", 0.0, reason=reason),), reason, verdict.extracted)
 
 
 def unworked(answer: str, gold: str, prompt: str) -> str:

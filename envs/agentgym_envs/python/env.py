@@ -12,6 +12,7 @@ from agentgym.tools import tool
 from agentgym.types import Task, Verdict
 from agentgym_envs.math.tasks import level_tasks
 from agentgym_envs.math.verify import verify
+from agentgym_envs.math.worked import worked_out
 from agentgym_envs.python.habits import flawed_actions, proper_actions
 from agentgym_envs.python.interpreter import Interpreter
 from agentgym_sandbox import Limits
@@ -91,7 +92,7 @@ class PythonMath(ToolEnv):
 
     def score(self, task: Task, answer: str) -> Verdict:
         """Judge the final answer; how it was found does not count."""
-        return verify(answer, task.answer, problem=task.prompt)
+        return worked_out(verify(answer, task.answer), task.answer, task.prompt)
 
     def oracle(self, task: Task) -> Iterator[str]:
         """Run the code that solves the task, then give the answer."""
