@@ -15,6 +15,7 @@ here. A fault of the infrastructure makes an episode unscored. A caller's mistak
     │   └── MissingExtra              an optional package is not installed
     ├── Fault                         ours, never the model's: the episode is unscored
     │   ├── EnvironmentFault          an environment raised, hung or lost its sandbox
+    │   │   └── Unscored              a verifier that could not do its work
     │   └── PolicyFault               the engine or the endpoint failed
     ├── WeightSyncError               sampler and learner disagree after a push
     └── RunError                      a run folder that cannot be used as asked
@@ -36,6 +37,7 @@ __all__ = [
     "UnknownEnvironment",
     "UnknownPolicy",
     "UnknownTask",
+    "Unscored",
     "UsageError",
     "WeightSyncError",
 ]
@@ -92,6 +94,10 @@ class Fault(AgentGymError):
 
 class EnvironmentFault(Fault):
     """An environment raised, hung or lost its sandbox."""
+
+
+class Unscored(EnvironmentFault):
+    """A verifier could not do its work, through no doing of the response that it judged."""
 
 
 class PolicyFault(Fault):
