@@ -29,6 +29,7 @@ VERBS: Mapping[str, str] = {
     "sft": "make the starter policy from demonstrations",
     "eval": "evaluate a policy on an environment",
     "sandbox": "make an image for the Docker sandbox, or say what isolation is in force",
+    "math": "judge answers of mathematics, and say which rule decided",
     "doctor": "say what this machine can do, and what is missing",
 }
 

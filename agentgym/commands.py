@@ -25,6 +25,7 @@ from tyro.conf import Positional, arg
 
 from agentgym.errors import EnvironmentFault, RunError
 from agentgym.flags import parse, take
+from agentgym.math_commands import math
 from agentgym.sandbox_commands import sandbox
 
 __all__ = ["COMMANDS"]
@@ -425,5 +426,6 @@ COMMANDS: Mapping[str, Callable[[list[str]], int]] = {
     "sft": sft,
     "eval": evaluate,
     "sandbox": sandbox,
+    "math": math,
     "doctor": doctor,
 }
