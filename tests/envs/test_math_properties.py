@@ -12,15 +12,16 @@ import time
 from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
+from itertools import product
 
 import pytest
 import sympy
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from agentgym_envs.math import equivalent, verify
 
-QUIET = settings(max_examples=80, deadline=None, derandomize=True)
+QUIET = settings(max_examples=60, deadline=None, derandomize=True)
 MANY = settings(max_examples=200, deadline=None, derandomize=True)
 BUDGET_S, SLACK_S = 2.0, 0.2
 
@@ -199,6 +200,124 @@ def test_sets_equal_as_sets_and_tuples_as_tuples(left: list[int], right: list[in
     assert equivalent(rf"\{{{inner[0]}\}}", rf"\{{{inner[1]}\}}") == (set(left) == set(right))
     if len(left) > 1 and len(right) > 1:
         assert equivalent(f"({inner[0]})", f"({inner[1]})") == (left == right)
+
+
+Member = Callable[[Fraction], bool]
+POINTS = [Fraction(quarter, 4) for quarter in range(-20, 21)]
+
+
+def bounded(brackets: str, low: int, size: int) -> tuple[str, Member]:
+    """Return an interval and its members, closed where a bracket is square."""
+    high = low + size
+    left, right = brackets
+
+    def member(x: Fraction) -> bool:
+        return low < x < high or (x == low and left == "[") or (x == high and right == "]")
+
+    return f"{left}{low}, {high}{right}", member
+
+
+def unbounded(bracket: str, high: int) -> tuple[str, Member]:
+    text = rf"(-\infty, {high}{bracket}"
+    return text, lambda x: x < high or (x == high and bracket == "]")
+
+
+def joined(op: str, left: tuple[str, Member], right: tuple[str, Member]) -> tuple[str, Member]:
+    (text, first), (other, second) = left, right
+    how: Member = {
+        r"\cup": lambda x: first(x) or second(x),
+        r"\cap": lambda x: first(x) and second(x),
+        r"\setminus": lambda x: first(x) and not second(x),
+    }[op]
+    return rf"({text}) {op} ({other})", how
+
+
+PARTS = st.one_of(
+    st.builds(bounded, BRACKETS, st.integers(-2, 2), st.integers(1, 2)),
+    st.builds(unbounded, st.sampled_from(")]"), st.integers(-2, 2)),
+    st.integers(-2, 2).map(lambda n: (rf"\{{{n}\}}", lambda x: x == n)),
+)
+UNIONS = st.builds(joined, st.sampled_from([r"\cup", r"\cap", r"\setminus"]), PARTS, PARTS)
+
+
+@settings(MANY, max_examples=300)
+@given(PARTS | UNIONS, PARTS | UNIONS)
+def test_sets_of_reals_equal_by_their_members(
+    left: tuple[str, Member], right: tuple[str, Member]
+) -> None:
+    same = all(left[1](x) == right[1](x) for x in POINTS)
+    assert equivalent(left[0], right[0]) == same, (left[0], right[0])
+
+
+Truth = Callable[[dict[str, bool]], bool]
+CONNECTIVES: dict[str, Callable[[bool, bool], bool]] = {
+    r"\land": lambda p, q: p and q,
+    r"\lor": lambda p, q: p or q,
+    r"\to": lambda p, q: not p or q,
+    r"\leftrightarrow": lambda p, q: p == q,
+    r"\oplus": lambda p, q: p != q,
+}
+
+
+def statement(
+    op: str, left: tuple[str, Truth], right: tuple[str, Truth], negated: bool
+) -> tuple[str, Truth]:
+    (text, first), (other, second) = left, right
+    sign = r"\lnot " if negated else ""
+    how = CONNECTIVES[op]
+    return (
+        rf"{sign}(({text}) {op} ({other}))",
+        lambda row: how(first(row), second(row)) != negated,
+    )
+
+
+LETTERS = st.sampled_from("pqr").map(lambda name: (name, lambda row: row[name]))
+FORMULAS = st.recursive(
+    LETTERS,
+    lambda inner: st.builds(
+        statement, st.sampled_from(sorted(CONNECTIVES)), inner, inner, st.booleans()
+    ),
+    max_leaves=4,
+).filter(lambda formula: len(formula[0]) > 1)
+ROWS = [dict(zip("pqr", row, strict=True)) for row in product((False, True), repeat=3)]
+
+
+@settings(MANY, max_examples=300)
+@given(FORMULAS, FORMULAS)
+def test_formulas_equal_by_their_truth_tables(
+    left: tuple[str, Truth], right: tuple[str, Truth]
+) -> None:
+    same = all(left[1](row) == right[1](row) for row in ROWS)
+    assert equivalent(left[0], right[0]) == same, (left[0], right[0])
+
+
+CONGRUENCES = st.sampled_from(
+    [
+        r"x \equiv {a} \pmod{{{m}}}",
+        "x = {m}k + ({a}), k \\in \\mathbb{{Z}}",
+        r"{a} \pmod{{{m}}}",
+        "x \u2261 {a} (mod {m})",
+    ]
+)
+
+
+@MANY
+@given(CONGRUENCES, st.tuples(*[st.integers(-6, 12)] * 2), st.tuples(*[st.integers(2, 6)] * 2))
+def test_congruences_equal_by_residue_and_modulus(
+    form: str, residues: tuple[int, int], moduli: tuple[int, int]
+) -> None:
+    (a, b), (m, n) = residues, moduli
+    answer, gold = form.format(a=a, m=m), rf"x \equiv {b} \pmod{{{n}}}"
+    assert equivalent(answer, gold) == (m == n and (a - b) % m == 0), (answer, gold)
+
+
+@MANY
+@given(st.tuples(*[st.integers(-3, 3)] * 3), st.tuples(*[st.integers(-3, 3)] * 3))
+def test_lines_equal_up_to_a_factor(first: tuple[int, ...], second: tuple[int, ...]) -> None:
+    (a, b, c), (d, e, f) = first, second
+    assume((a or b) and (d or e))
+    same = a * e == b * d and a * f == c * d and b * f == c * e
+    assert equivalent(f"{a}x + ({b})y = {c}", f"{d}x = {f} - ({e})y") == same
 
 
 PIECES = st.sampled_from(
