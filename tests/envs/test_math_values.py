@@ -133,7 +133,7 @@ def test_deadline_stops_arithmetic() -> None:
     start = time.perf_counter()
     with pytest.raises(OutOfTime), precision(64), deadline(0.1):
         ball(node)
-    assert time.perf_counter() - start < 0.3
+    assert time.perf_counter() - start < 1.0
 
 
 def test_deadline_is_the_callers_again_afterwards() -> None:
