@@ -27,8 +27,12 @@ class Bench:
         self._killed: list[Judge] = []
         self._failed_starts = 0
         self._closed = False
-        with self._changed:
-            self._fill()
+        try:
+            with self._changed:
+                self._fill()
+        except BaseException:
+            self.close()
+            raise
 
     def lend(self, *, wait: bool) -> Judge | None:
         """Lend a judge, if need be one that is not ready yet.

@@ -19,6 +19,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -172,7 +173,8 @@ class Verifier:
                         waiting.appendleft(outcome)
         finally:
             for each in tries:
-                self._bench.discard(each.judge)
+                with suppress(Unscored):  # of a replacement: whatever came first is told
+                    self._bench.discard(each.judge)
         return [verdicts[at] for at in range(len(jobs))]
 
     def _outcome(self, each: _Try) -> Verdict | _Job | None:
