@@ -1,0 +1,1 @@
+"""A world of apps, people and tasks, judged by what changed in it."""
