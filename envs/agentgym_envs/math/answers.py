@@ -6,7 +6,15 @@ from flint import fmpq
 
 from agentgym_envs.math.congruences import as_residue, congruence, periodic
 from agentgym_envs.math.decimals import number, rounded
-from agentgym_envs.math.forms import assigned, false, parameter, renamed, settled
+from agentgym_envs.math.forms import (
+    assigned,
+    false,
+    parameter,
+    renamed,
+    settled,
+    undeclared,
+    unfolded,
+)
 from agentgym_envs.math.identity import (
     constant,
     difference,
@@ -16,6 +24,7 @@ from agentgym_envs.math.identity import (
     variables,
 )
 from agentgym_envs.math.logic import is_formula, is_quantified, pushed_in, same_formula
+from agentgym_envs.math.matrices import as_vector
 from agentgym_envs.math.nodes import (
     Apply,
     Cases,
@@ -38,6 +47,7 @@ _INEQUALITIES = frozenset({"lt", "le", "gt", "ge", "ne", "in", "notin"})
 
 
 _CONSTANT_LETTERS = frozenset({"C", "c", "K", "k", "C_1", "c_1", "C_0"})
+_SURE_CONSTANTS = frozenset({"C", "C_1", "C_0", "K"})
 
 
 def nodes_equal(gold: Node, answer: Node, about: bool = False) -> str | None:
@@ -54,18 +64,23 @@ def nodes_equal(gold: Node, answer: Node, about: bool = False) -> str | None:
     check_time()
     if gold == answer:
         return "the same expression"
-    letter, other = parameter(gold), parameter(answer)
+    gold, answer = unfolded(gold), unfolded(answer)
+    letter = parameter(gold)
+    other = parameter(answer) or (undeclared(answer) if letter else None)
     if letter is not None and other is not None and letter != other:
         answer = renamed(answer, other, letter)
     gold, answer = settled(gold), settled(answer)
+    gold, answer = as_vector(gold, answer), as_vector(answer, gold)
     if false(answer):
         return None
     if gold == answer:
         return "the same expression"
-    if other is not None:
-        if letter is not None and _same_family(gold, answer):
-            return "the same family of solutions"
-        answer = as_residue(answer)
+    if letter is not None and other is not None and _same_family(gold, answer):
+        return "the same family of solutions"
+    return _first_rule(gold, as_residue(answer) if other is not None else answer, about)
+
+
+def _first_rule(gold: Node, answer: Node, about: bool) -> str | None:
     for name, applies in _RULES:
         try:
             decided = applies(gold, answer, about)
@@ -90,7 +105,7 @@ def _same_family(gold: Node, answer: Node) -> bool:
 
 def _assignment(gold: Node, answer: Node, about: bool) -> bool | None:
     """``x = 5`` against 5, and against ``x = 5``."""
-    wanted, given = assigned(gold), assigned(answer)
+    wanted, given = assigned(gold), assigned(answer, loosely=not isinstance(gold, Relation))
     if wanted is not None and given is not None:
         return _same_assignment(wanted, given, about) or None  # or the same equation
     if wanted is not None and not isinstance(answer, Relation | Sequence):
@@ -101,8 +116,9 @@ def _assignment(gold: Node, answer: Node, about: bool) -> bool | None:
 
 
 def _same_assignment(wanted: tuple[str, Node], given: tuple[str, Node], about: bool) -> bool:
-    names = {wanted[0].rstrip("'"), given[0].rstrip("'")}
-    if wanted[0] != given[0] and not ("y" in names and any("()" in name for name in names)):
+    names = {wanted[0], given[0]}
+    function_of_x = any(name.endswith("(Symbol(name='x'))") for name in names)
+    if len(names) > 1 and not ("y" in names and function_of_x):
         return False
     return nodes_equal(wanted[1], given[1], about) is not None
 
@@ -204,7 +220,7 @@ def _equation(gold: Node, answer: Node, about: bool) -> bool | None:
 def _condition(node: Node) -> Node:
     """Return the equation of a curve that is given as a set of points."""
     if isinstance(node, Apply) and node.op == "such_that":
-        return node.args[1]
+        return node.args[1] if isinstance(node.args[0], Symbol | Group) else node
     return node
 
 
@@ -293,9 +309,11 @@ def _brackets_fit(gold: Node, answer: Node) -> bool:
 
 
 def _values(items: tuple[Node, ...]) -> tuple[Node, ...]:
-    """``x = 1, y = 2`` in order is ``(1, 2)``."""
+    """``x = 1, y = 2`` is ``(1, 2)``, in the order of the alphabet."""
     pairs = [pair for item in items if (pair := assigned(item)) is not None]
-    return tuple(value for _, value in pairs) if len(pairs) == len(items) else items
+    if len(pairs) != len(items):
+        return items
+    return tuple(value for _, value in sorted(pairs, key=lambda pair: pair[0]))
 
 
 def _ordered(wanted: tuple[Node, ...], given: tuple[Node, ...], about: bool) -> bool:
@@ -414,7 +432,11 @@ def _without_constant(node: Node) -> Node | None:
     if len(kept) != len(node.args) - 1 or not kept:
         return None
     rest = kept[0] if len(kept) == 1 else Apply("+", kept)
-    return None if variables(rest) & _CONSTANT_LETTERS else rest
+    (letter,) = set(node.args) - set(kept)
+    sure = isinstance(letter, Symbol) and letter.name in _SURE_CONSTANTS
+    if variables(rest) & _CONSTANT_LETTERS or not (sure or len(variables(rest)) == 1):
+        return None
+    return rest
 
 
 def _infinity(gold: Node, answer: Node, about: bool) -> bool | None:

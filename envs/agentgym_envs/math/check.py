@@ -12,7 +12,6 @@ their spelling.
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,6 +23,7 @@ from agentgym_envs.math.cleaning import clean
 from agentgym_envs.math.lexer import Token, tokenise
 from agentgym_envs.math.nodes import Apply, Node, Number, Relation, TooLarge, Unreadable
 from agentgym_envs.math.parser import parse_tokens
+from agentgym_envs.math.stack import with_a_fresh_stack
 from agentgym_envs.math.units import Quantity, factor, quantity, same_unit
 from agentgym_envs.math.values import OutOfTime, deadline
 from agentgym_envs.math.words import (
@@ -49,11 +49,13 @@ _ABOUT = re.compile(
 _DIGITS_SAID = r"(?:[0-9]+|one|two|three|four|five|six|a|the|nearest|whole)"
 
 
+MAX_KEPT = 400  # characters of a text whose reading is remembered
+MAX_REMARK = 120  # characters of a remark on rounding
 _ROUNDED = re.compile(
-    r"[ ,;]*\(? ?(?:(?:when |if )?(?:rounded|correct|accurate)\b[^()=]{0,60}"
+    r"[ ,;]*(?:\\text ?\{ ?)?\(? ?(?:(?:when |if )?(?:rounded|correct|accurate)\b[^()=]{0,60}"
     rf"|to (?:{_DIGITS_SAID} ){{1,3}}(?:decimal|significant|d\.?p|s\.?f|sig|tenth|hundredth|integer"
     rf"|whole)[^()=]{{0,30}}|(?:{_DIGITS_SAID} )(?:d\.?p|s\.?f|decimal|significant)[^()=]{{0,30}}"
-    r"|\(? ?approx(?:imately|\.)? ?)\)?$",
+    r"|\(? ?approx(?:imately|\.)? ?)\)? ?\}?$",
     re.IGNORECASE,
 )
 
@@ -61,7 +63,7 @@ _ROUNDED = re.compile(
 _NAN = re.compile(r"(?<![A-Za-z])nan(?![A-Za-z])", re.IGNORECASE)
 
 
-_COMMA_DECIMAL = re.compile(r"-?[0-9]+,[0-9]+")
+_COMMA_DECIMAL = re.compile(r"-?(?![0-9]{1,3},[0-9]{3}$)[0-9]+,[0-9]+")
 
 
 _LABELLED = re.compile(r"(?:\\text(?:bf|rm)?\{)? ?\([A-E]\)[.:]? ?\}? ?([^A-Za-z].*)", re.DOTALL)
@@ -95,6 +97,7 @@ class _Reading:
     node: Node | None
     quantity: Quantity | None
     about: bool
+    label: str = ""  # what the answer is said to be: "area" of "Area = 5"
 
 
 def equivalent(answer: str, gold: str, timeout_s: float = 2.0) -> bool:
@@ -113,33 +116,21 @@ def decide(answer: str, gold: str, timeout_s: float = 2.0) -> Decision:
     Returns:
         Whether they are equal, and the rule that decided. It never raises.
     """
+    return with_a_fresh_stack(
+        lambda: _bounded(answer, gold, timeout_s), Decision(False, "too large: nested too deeply")
+    )
+
+
+def _bounded(answer: str, gold: str, timeout_s: float) -> Decision:
     try:
         with deadline(timeout_s):
             return _decide(answer, gold)
-    except RecursionError:
-        return _with_a_fresh_stack(answer, gold, timeout_s)
     except TooLarge as error:
         return Decision(False, f"too large: {error}")
     except OutOfTime:
         return Decision(False, f"not decided within {timeout_s:g} s")
     except (Unreadable, ArithmeticError, OverflowError) as error:
         return Decision(False, f"not comparable: {error}")
-
-
-def _with_a_fresh_stack(answer: str, gold: str, timeout_s: float) -> Decision:
-    """Decide in a thread of its own: how deep the caller is must not change a verdict."""
-    if threading.current_thread().name == _DEEP:
-        return Decision(False, "too large: nested too deeply")
-    result: list[Decision] = []
-    thread = threading.Thread(
-        target=lambda: result.append(decide(answer, gold, timeout_s)), name=_DEEP, daemon=True
-    )
-    thread.start()
-    thread.join()
-    return result[0]
-
-
-_DEEP = "math-check"
 
 
 def _decide(answer: str, gold: str) -> Decision:
@@ -189,16 +180,20 @@ def _listed(text: str) -> str:
 
 
 def _equal(given: _Reading, wanted: _Reading) -> str | None:
+    if given.label and wanted.label and given.label != wanted.label:
+        return None
     if given.quantity is not None and wanted.quantity is not None:
         return _same_quantity(given.quantity, wanted.quantity, wanted.about)
     if given.node is not None and wanted.node is not None:
         rule = nodes_equal(wanted.node, given.node, wanted.about)
         if rule is not None:
             return rule
-    if wanted.quantity is not None and given.node is not None:
+    other_unit = [isinstance(r.node, Apply) and r.node.op in ("%", "deg", "rad")
+                  for r in (given, wanted)]  # fmt: skip
+    if wanted.quantity is not None and given.node is not None and not other_unit[0]:
         rule = nodes_equal(wanted.quantity.amount, given.node, wanted.about)
         return rule and f"{rule}, the unit left out"
-    if given.quantity is not None and wanted.node is not None:
+    if given.quantity is not None and wanted.node is not None and not other_unit[1]:
         rule = nodes_equal(wanted.node, given.quantity.amount, wanted.about)
         return rule and f"{rule}, with its unit"
     return None
@@ -244,10 +239,18 @@ def _clocks(answer: str, gold: str) -> Decision | None:
     return Decision(same, "the time of day")
 
 
-@lru_cache(maxsize=2_048)
 def _read(text: str) -> _Reading:
     """Read a cleaned text as mathematics, as a quantity, or as neither."""
-    stripped = _ROUNDED.sub("", text)
+    return _read_again(text) if len(text) <= MAX_KEPT else _read_now(text)
+
+
+@lru_cache(maxsize=1_024)
+def _read_again(text: str) -> _Reading:
+    return _read_now(text)
+
+
+def _read_now(text: str) -> _Reading:
+    stripped = text[:-MAX_REMARK] + _ROUNDED.sub("", text[-MAX_REMARK:])
     about = stripped != text
     stripped = _DOMAIN.sub("", stripped) or stripped
     if (excluded := _EXCEPT.fullmatch(plain_words(stripped))) is not None:
@@ -262,19 +265,63 @@ def _read(text: str) -> _Reading:
         value, rest = spelled
         top, bottom = value.value.p, value.value.q
         stripped = f"{top} {rest}" if bottom == 1 else rf"\frac{{{top}}}{{{bottom}}} {rest}"
+    if _is_word(stripped):
+        return _Reading(text, None, None, about)
     try:
         tokens = tokenise(stripped)
     except TooLarge:
         raise
     except Unreadable:
         return _Reading(text, None, None, about)
-    node = _node(tokens) or _node(_after_name(tokens))
-    measured = quantity(tokens) or quantity(_after_name(tokens)) or quantity(_after_letter(tokens))
+    named = _after_name(tokens)
+    node = _node(tokens)
+    label = "" if node or not named else _label(tokens[: len(tokens) - len(named)])
+    node = node or _node(named)
+    measured = quantity(tokens) or quantity(named) or quantity(_after_letter(tokens))
     if measured is not None and measured.unit.sure:
         node = None
     if isinstance(node, Relation) and "approx" in node.ops:
         about = True
-    return _Reading(text, node, measured, about)
+    return _Reading(text, node, measured, about, label)
+
+
+def _is_word(text: str) -> bool:
+    """Tell "cat" and "Yes" from products such as ``xy``, ``abc`` and from names such as ``AB``."""
+    letters = text.lower()
+    if not (2 <= len(text) <= 3 and text.isascii() and text.isalpha()) or text.isupper():
+        return False
+    if letters in ("pi", "oo", "inf", "phi", "eta", "chi", "psi", "rho", "tau"):
+        return False
+    return not any(
+        set(letters) <= set(group) for group in ("uvwxyz", "abcd", "mnpqr", "rst", "kmn")
+    )
+
+
+def _label(tokens: list[Token]) -> str:
+    """Return the words left of an equals sign, as far as they name something."""
+    words = [token.source.strip("\\ ").lower() for token in tokens[:-1]]
+    return " ".join(word for word in words if word.isalnum() and word not in _FILLERS)
+
+
+_FILLERS = frozenset(
+    [
+        "the",
+        "a",
+        "an",
+        "of",
+        "is",
+        "are",
+        "at",
+        "equal",
+        "to",
+        "answer",
+        "final",
+        "result",
+        "total",
+        "value",
+        "so",
+    ]
+)
 
 
 def _after_letter(tokens: list[Token]) -> list[Token]:
@@ -294,17 +341,36 @@ def _node(tokens: list[Token]) -> Node | None:
         return None
 
 
+_NAMING = frozenset(
+    [
+        "angle",
+        "of",
+        "(",
+        ")",
+        "|",
+        "in",
+        "_",
+        "{",
+        "}",
+        "/",
+        "triangle",
+        "det",
+        "dim",
+        "rank",
+        "deg",
+        "overline",
+    ]
+)
+_UNEVALUATED = frozenset({"lim", "int", "oint", "sum", "prod", "cdots", "ldots", "dots"})
+
+
 def _after_name(tokens: list[Token]) -> list[Token]:
     r"""Drop ``Area =``, ``\angle ABC =`` and the like: words before one equals sign."""
     for at, token in enumerate(tokens):
         if token.text in ("=", "approx", ":") and token.kind == "op":
-            if any(t.text in ("lim", "int", "oint", "sum", "prod") for t in tokens[:at]):
+            if any(t.text in _UNEVALUATED for t in tokens[:at]):
                 return _after_last_equals(tokens)
-            named = all(
-                t.kind in ("word", "run", "name") or t.text in ("angle", "of", "(", ")", "|", "in",
-                                                                "_", "{", "}", "/", "triangle")
-                for t in tokens[:at]
-            )  # fmt: skip
+            named = all(t.kind in ("word", "run", "name") or t.text in _NAMING for t in tokens[:at])
             has_word = any(t.kind in ("word", "run", "cmd", "op") for t in tokens[:at])
             if not named or not has_word:
                 return []

@@ -31,7 +31,7 @@ def clean(text: str) -> str:
     text = _currency(normalise(text))
     for _ in range(6):
         before = text
-        text = text.strip().rstrip(".,;:").removeprefix(":").strip() if text != "..." else text
+        text = _unended(text.strip()).removeprefix(":").strip() if text != "..." else text
         for opening, closing in _WRAPPERS:
             inner = text[len(opening) : len(text) - len(closing)]
             around = text.startswith(opening) and text.endswith(closing)
@@ -43,7 +43,12 @@ def clean(text: str) -> str:
     if rows := _PROGRAM_ROWS.fullmatch(text):  # [1 2; 3 4]
         cells = re.sub(r"(?<=[0-9.])[ ,]+(?=[-0-9.])", " & ", rows[1]).replace(";", r" \\ ")
         return rf"\begin{{matrix}}{cells}\end{{matrix}}"
-    return text.replace("$", " ").replace("`", " ").strip()
+    return " ".join(text.replace("$", " ").replace("`", " ").split())
+
+
+def _unended(text: str) -> str:
+    """Drop what closes a sentence, but no ellipsis."""
+    return text if text.endswith("..") else text.rstrip(".,;:")
 
 
 def _unboxed(text: str) -> str:

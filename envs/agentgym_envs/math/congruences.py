@@ -15,6 +15,15 @@ from agentgym_envs.math.values import ball, precision, rational, substituted
 __all__ = ["as_residue", "congruence", "periodic"]
 
 
+def same_representative(gold: Node, answer: Node) -> bool:
+    """Say whether a plain number is the one that a residue class was named by."""
+    return (
+        isinstance(gold, Apply)
+        and gold.op == "residue"
+        and rational(gold.args[0]) == rational(answer)
+    )
+
+
 def congruence(gold: Node, answer: Node, about: bool) -> bool | None:
     """Say whether two answers are the same residue classes; None where neither is any."""
     wanted, given = _residues(gold), _residues(answer)
@@ -23,7 +32,7 @@ def congruence(gold: Node, answer: Node, about: bool) -> bool | None:
     if wanted is None:
         return None if isinstance(answer, Apply) else False
     if given is None:
-        return False
+        return same_representative(gold, answer) if isinstance(answer, Number) else False
     (subject, modulus, classes), (other, other_modulus, other_classes) = wanted, given
     if subject is not None and other is not None and not same(subject, other):
         return False

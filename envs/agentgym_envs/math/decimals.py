@@ -76,6 +76,6 @@ def _printed_in_full(gold: Node, answer: Node) -> bool | None:
     if decimal is None or decimal[2] < FULL_PRECISION or not constant(gold):
         return None
     value, half, _ = decimal
-    slack = half * 4  # the last digit of a float is seldom right
+    slack = max(half * 4, abs(value) / 2**50)  # the last digits of a float are seldom right
     low, high = compare(Number(value - slack), gold), compare(gold, Number(value + slack))
     return True if low in (-1, 0) and high in (-1, 0) else None

@@ -39,6 +39,8 @@ def environment(parser: Parser) -> Node:
     if _name(parser) != kind:
         raise Unreadable("an environment that ends as another")
     if kind in ("cases", "dcases"):
+        if len(rows) > 1 and not any(conditions):  # a system of equations
+            return Sequence(tuple(row[0] for row in rows))
         return Cases(tuple(zip((row[0] for row in rows), conditions, strict=True)))
     if kind not in _MATRICES | _DETERMINANTS or len({len(row) for row in rows}) != 1:
         raise Unreadable(f"an unknown environment or a ragged matrix: {kind}")

@@ -56,6 +56,7 @@ _CORRECTED = re.compile(
     r"|on second thought|i made|let me correct)\b",
     re.IGNORECASE,
 )
+_BLANK = re.compile(r"(?:\\(?:phantom|hspace)\{[^{}]*\}|\\[a-z]*dots|[\s._?~])*")
 _DENIED = re.compile(r"(?:\bnot|n[\'\u2019]t|\bnever|\bnicht|\bpas)[\s$\\(\[:]*$", re.IGNORECASE)
 
 _HASHES = re.compile(r"(?<![#\S])####(?!#)[ \t]*(\S[^\n]*)")
@@ -193,7 +194,7 @@ def _boxed(text: str, spans: list[tuple[int, int, int]]) -> Found | None:
     parts: dict[str, str] = {}  # by their text without spaces
     for span in reversed(line):
         content = _content(text, span)
-        if span is line[0] or not (content in ("", "...") or _denied(text, span)):
+        if span is line[0] or not (_BLANK.fullmatch(content) or _denied(text, span)):
             parts.setdefault("".join(content.split()), content)
     different = tuple(parts.values())
     if len(different) == 1:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from flint import fmpq
 
 from agentgym_envs.math.decimals import rounded
-from agentgym_envs.math.identity import constant, same
+from agentgym_envs.math.identity import constant, same, variables
 from agentgym_envs.math.matrices import linear
 from agentgym_envs.math.nodes import (
     Apply,
@@ -19,15 +19,25 @@ from agentgym_envs.math.nodes import (
     Sequence,
     Symbol,
     Unreadable,
+    symbols,
     walk,
 )
 from agentgym_envs.math.regions import integers_of
-from agentgym_envs.math.symbols import CONSTANTS
+from agentgym_envs.math.symbols import CONSTANTS, FUNCTIONS
 from agentgym_envs.math.values import Undefined, substituted
 
-__all__ = ["PARAMETERS", "assigned", "false", "parameter", "renamed", "settled"]
+__all__ = [
+    "PARAMETERS",
+    "assigned",
+    "false",
+    "parameter",
+    "renamed",
+    "settled",
+    "undeclared",
+    "unfolded",
+]
 
-_FUNCTION_LETTERS = frozenset("fghFGPpEyaTSAVQqur")
+_FUNCTION_LETTERS = frozenset("fghFGPpEyaTSAVQqurNd") | {"phi", "sigma", "tau", "zeta", "Gamma"}
 PARAMETERS = frozenset(["k", "n", "m", "t", "K", "N"])
 
 
@@ -53,7 +63,7 @@ def settled(node: Node) -> Node:
     if isinstance(node, Apply) and _has_sign(node):
         return Sequence((_signed(node, 1), _signed(node, -1)), "or")
     if isinstance(node, Relation):
-        return _collapsed(node)
+        return _by_name(_turned(_collapsed(node)))
     if isinstance(node, Apply):
         return _finite_set(node) or linear(node) or node
     return node
@@ -134,6 +144,28 @@ def parameter(node: Node) -> Symbol | None:
     return None
 
 
+def undeclared(node: Node) -> Symbol | None:
+    """Return the one letter of a general solution that does not say what its letter is."""
+    names = variables(node)
+    if isinstance(node, Relation) and isinstance(node.sides[0], Symbol):
+        names -= {node.sides[0].name}
+    return Symbol(next(iter(names))) if len(names) == 1 and names <= PARAMETERS else None
+
+
+def unfolded(node: Node) -> Node:
+    r"""Write ``\{n\pi : n \in \mathbb{Z}\}`` as ``n\pi, n \in \mathbb{Z}``."""
+    if isinstance(node, Apply) and variables(node) == {"j"} and "i" not in symbols(node):
+        return substituted(node, Symbol("j"), Symbol("i"))  # an engineer's unit: 3 + 4j
+    if not (isinstance(node, Apply) and node.op == "such_that"):
+        return node
+    head, condition = node.args
+    if _declares(condition) and isinstance(head, Apply):
+        return Sequence((head, condition))
+    if isinstance(condition, Sequence) and any(map(_declares, condition.items)):
+        return condition
+    return node
+
+
 def renamed(node: Node, old: Symbol, new: Symbol) -> Node:
     """Return an answer with a letter renamed."""
     if isinstance(node, Sequence):
@@ -147,16 +179,43 @@ def _collapsed(node: Relation) -> Node:
     """``x = 2+3 = 5`` is ``x = 5`` if it is true, and stays as it is if not."""
     if set(node.ops) - {"=", "approx"} or len(node.sides) < 2 or node.modulus is not None:
         return node
-    named = _name(node.sides[0]) is not None
+    first = node.sides[0]
+    named = _name(first) is not None or (isinstance(first, Apply) and _names_a_quantity(first))
     values = node.sides[1:] if named else node.sides
     if len(values) == 1:
         return replace(node, ops=("=",))
     ops = node.ops[1:] if named else node.ops
     for op, (left, right) in zip(ops, pairwise(values), strict=True):
-        if not (_close(right, left) if op == "approx" else _agree(left, right)):
+        near = op == "approx" and (_close(right, left) or _close(left, right))
+        if not (near or (op == "=" and _agree(left, right))):
             return node
-    value = values[0] if "approx" in ops else values[-1]
+    exact = [value for value in values if not isinstance(value, Number) or value.place is None]
+    value = (exact or values)[0] if "approx" in ops else values[-1]
     return Relation(("=",), (node.sides[0], value)) if named else value
+
+
+def _turned(node: Node) -> Node:
+    """Write ``c < b < a`` as ``a > b > c``, and a superset as a subset."""
+    if isinstance(node, Relation) and set(node.ops) <= {"lt", "le"} and len(node.ops) > 1:
+        turned = tuple({"lt": "gt", "le": "ge"}[op] for op in reversed(node.ops))
+        return replace(node, ops=turned, sides=node.sides[::-1])
+    if isinstance(node, Relation) and node.ops == ("supset",):
+        return replace(node, ops=("subset",), sides=node.sides[::-1])
+    return node
+
+
+def _by_name(node: Node) -> Node:
+    """Write ``(a, b) = (2, 5)`` as ``a = 2, b = 5``."""
+    if not (isinstance(node, Relation) and node.ops == ("=",) and len(node.sides) == 2):
+        return node
+    names, values = node.sides
+    if not (isinstance(names, Group) and isinstance(values, Group) and len(names.items) > 1):
+        return node
+    plain = all(isinstance(name, Symbol) for name in names.items)
+    if not plain or len(names.items) != len(values.items) or names.opened == r"\{":
+        return node
+    pairs = zip(names.items, values.items, strict=True)
+    return Sequence(tuple(Relation(("=",), pair) for pair in pairs))
 
 
 def _agree(left: Node, right: Node) -> bool:
@@ -167,6 +226,9 @@ def _agree(left: Node, right: Node) -> bool:
 
 
 def _close(approximation: Node, exact: Node) -> bool:
+    if isinstance(approximation, Apply) and approximation.op == "deg":
+        approximation = approximation.args[0]
+        exact = Apply("/", (Apply("*", (exact, Number(fmpq(180)))), Symbol("pi")))
     try:
         return bool(rounded(approximation, exact, True)) or same(approximation, exact)
     except (Unreadable, Undefined):
@@ -187,20 +249,44 @@ def _name(node: Node) -> str | None:
         return node.name
     if isinstance(node, Apply) and node.op == "*" and len(node.args) == 2:
         head, inner = node.args
+        if isinstance(head, Apply) and head.op == "^":  # f^{-1}(x)
+            inverse = head.args[1] == Apply("neg", (Number(fmpq(1)),))
+            head = (
+                Symbol(f"{head.args[0].name}'")
+                if inverse and isinstance(head.args[0], Symbol)
+                else head
+            )
         if isinstance(head, Symbol) and head.name.rstrip("'") in _FUNCTION_LETTERS:
-            called = isinstance(inner, Symbol | Group) or constant(inner)
-            return f"{head.name}()" if called else None
+            called = isinstance(inner, Symbol | Group | Relation) or constant(inner)
+            return f"{head.name}({inner})" if called else None
     if isinstance(node, Group) and all(isinstance(item, Symbol) for item in node.items):
         return "(" + ",".join(item.name for item in node.items if isinstance(item, Symbol)) + ")"
+    if isinstance(node, Apply) and node.op in ("sum", "prod"):
+        return node.op
     if isinstance(node, Apply) and node.op in ("abs", "bar"):
         inner_name = node.args[0]
         return "||" if isinstance(inner_name, Symbol) else None
     return None
 
 
-def assigned(node: Node) -> tuple[str, Node] | None:
-    """Split ``x = 5`` into its name and value."""
+def _names_a_quantity(node: Apply) -> bool:
+    """Say whether ``m + n`` or ``sin(theta)`` names what its value is, and is nothing to solve."""
+    if node.op in FUNCTIONS:
+        return isinstance(node.args[0], Symbol)
+    return node.op in ("+", "*", "/") and len(variables(node)) > 1
+
+
+def assigned(node: Node, loosely: bool = False) -> tuple[str, Node] | None:
+    """Split ``x = 5`` into its name and value.
+
+    Args:
+        node: Anything.
+        loosely: Whether ``m + n`` and ``sin(x)`` too name what stands right of them.
+    """
     if isinstance(node, Relation) and node.ops == ("=",) and node.modulus is None:
+        left = node.sides[0]
+        if loosely and isinstance(left, Apply) and _names_a_quantity(left):
+            return str(left), node.sides[1]
         if (name := _name(node.sides[0])) is not None:
             return name, node.sides[1]
         if (name := _name(node.sides[1])) is not None and constant(node.sides[0]):

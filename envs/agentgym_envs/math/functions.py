@@ -58,6 +58,9 @@ def _call(parser: Parser, name: str) -> Node:
     if name in ("max", "min", "gcd", "lcm") and parser.next_is(r"\{"):
         group = parser.primary()
         return Apply(name, group.items if isinstance(group, Group) else (group,))
+    if parser.next_is("{") and parser.next_is("(", ahead=1):  # sympy's \\ln{\\left(x\\right)}^{2}
+        node = Apply(name, (parser.braces(),))
+        return Apply("^", (node, parser.exponent())) if parser.accept("^") else node
     return Apply(name, (_operand(parser),))
 
 

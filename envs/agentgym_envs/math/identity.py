@@ -24,7 +24,7 @@ from agentgym_envs.math.nodes import (
     walk,
 )
 from agentgym_envs.math.symbols import CONSTANTS
-from agentgym_envs.math.values import Ball, Undefined, ball, precision, rational
+from agentgym_envs.math.values import Ball, Undefined, precision, rational
 
 __all__ = ["compare", "constant", "proportional", "same", "same_but_constant", "variables"]
 
@@ -32,14 +32,15 @@ PRECISIONS = (128, 640, 2_560)
 MAX_PRECISION = 40_000
 ENOUGH = 4  # points of agreement
 _POINT_BITS = 192
+_EDGE_BITS = 512
+MAX_POINT_BITS = 20_000
 _DENOMINATOR = 1_009
 _RANGES = ((1, 3), (0, 1), (-3, -1), (-1, 0), (4, 30))
 
 
 def variables(*nodes: Node) -> frozenset[str]:
     """Return the names that stand for unknowns."""
-    names = frozenset().union(*(symbols(node) for node in nodes)) - CONSTANTS
-    return names - {"j"} if names == {"j"} else names
+    return frozenset().union(*(symbols(node) for node in nodes)) - CONSTANTS
 
 
 def same(left: Node, right: Node) -> bool:
@@ -75,7 +76,7 @@ def _compare_balls(left: Node, right: Node) -> int | None:
     bits, rounds = PRECISIONS[0], list(PRECISIONS[1:])
     while True:
         with precision(bits):
-            evaluate = Ball(_imaginary(left, right))
+            evaluate = Ball()
             difference = evaluate.of(left) - evaluate.of(right)
             if not difference.contains(acb(0)):
                 real = difference.imag.is_zero()
@@ -92,26 +93,24 @@ def _compare_balls(left: Node, right: Node) -> int | None:
             return None
 
 
-def _imaginary(*nodes: Node) -> dict[str, acb]:
-    """``3+4j``: an engineer's unit, where no other letter is."""
-    names = frozenset().union(*(symbols(node) for node in nodes)) - CONSTANTS
-    return {"j": acb(0, 1)} if names == {"j"} else {}
-
-
 def constant(node: Node) -> bool:
     """Say whether a node is an expression without unknowns."""
     if variables(node):
         return False
     try:
         with precision(64):
-            Ball(_imaginary(node)).of(node)
+            Ball().of(node)
     except (Undefined, Unreadable):
         return False
     return True
 
 
-def _points(names: frozenset[str]) -> Iterator[dict[str, fmpq]]:
-    """Yield the same rational points for the same names: near and far, both signs, integers."""
+def _points(names: frozenset[str], nodes: tuple[Node, ...]) -> Iterator[dict[str, fmpq]]:
+    """Yield the same rational points for the same names: near and far, both signs, integers.
+
+    Where a function has corners, its pieces may begin anywhere: points around and beyond every
+    number that is written are added.
+    """
     rng = random.Random(0)
     ordered = sorted(names)
     for index in range(16):
@@ -123,31 +122,69 @@ def _points(names: frozenset[str]) -> Iterator[dict[str, fmpq]]:
         yield point
     for _ in range(8):
         yield {name: fmpq(rng.randrange(2, 12)) for name in ordered}
+    around = _around_corners(nodes)
+    for index in range(2 * len(around)):
+        value = around[index % len(around)]
+        yield {name: value if index < len(around) else rng.choice(around) for name in ordered}
+
+
+def _around_corners(nodes: tuple[Node, ...]) -> list[fmpq]:
+    parts = [part for node in nodes for part in walk(node)]
+    if not any(isinstance(part, Apply) and part.op in _CORNERED for part in parts):
+        return []
+    written = sorted({abs(part.value) for part in parts if isinstance(part, Number)} | {fmpq(1)})
+    written = written[:20]
+    near = fmpq(1, 3)
+    ends = [end for value in written for end in (value - near, value + near, 2 * value + near)]
+    ends += [1_000 * (written[-1] + 1)]
+    return [value for end in ends for value in (end, -end)]
+
+
+_CORNERED = frozenset({"abs", "floor", "ceil", "max", "min", "sgn"})
 
 
 def _evaluated(nodes: tuple[Node, ...], names: frozenset[str]) -> Iterator[tuple[acb, ...]]:
     """Yield the values at each point where all nodes are defined and, without i, real."""
-    complex_wanted = any(isinstance(part, Symbol) and part.name == "i"
-                         for node in nodes for part in walk(node))  # fmt: skip
-    for point in _points(names):
-        with precision(_POINT_BITS):
-            evaluate = {name: acb(arb(value)) for name, value in point.items()}
-            try:
-                values = tuple(_value(node, evaluate) for node in nodes)
-            except Undefined:
-                continue
-            if complex_wanted or all(value.imag.contains(arb(0)) for value in values):
+    parts = [part for node in nodes for part in walk(node)]
+    complex_wanted = any(isinstance(part, Symbol) and part.name == "i" for part in parts)
+    if any(isinstance(part, Apply) and part.op in ("bar", "conj") for part in parts):
+        raise Unreadable("a conjugate of an unknown")
+    literal = max(
+        (part.value.height_bits() for part in parts if isinstance(part, Number)), default=0
+    )
+    for point in _points(names, nodes):
+        values, bits = _at(nodes, point, _POINT_BITS + 2 * literal, not complex_wanted)
+        if values is not None:
+            with precision(bits):
                 yield values
 
 
-def _value(node: Node, point: dict[str, acb]) -> acb:
+def _at(
+    nodes: tuple[Node, ...], point: dict[str, fmpq], bits: int, real: bool
+) -> tuple[tuple[acb, ...] | None, int]:
+    """Return the values at a point, and the precision, which no size in them outgrows."""
+    while bits <= MAX_POINT_BITS:
+        with precision(bits):
+            evaluate = Ball({name: acb(arb(value)) for name, value in point.items()}, real=real)
+            try:
+                values = tuple(_value(node, evaluate) for node in nodes)
+            except Undefined:
+                return None, bits
+        needed = _POINT_BITS + 2 * int(evaluate.span)
+        if needed <= bits:
+            return values, bits
+        bits = needed
+    return None, bits
+
+
+def _value(node: Node, evaluate: Ball) -> acb:
     if not isinstance(node, Cases):
-        return ball(node, point)
+        return evaluate.of(node)
     from agentgym_envs.math.regions import holds
 
     for value, condition in node.pieces:
-        if condition is None or holds(condition, point):
-            return ball(value, point)
+        if condition is None or holds(condition, evaluate.values):
+            return evaluate.of(value)
     raise Undefined("no piece applies")
 
 
@@ -166,22 +203,26 @@ def _same_function(left: Node, right: Node) -> bool:
 
 
 def _same_at_edges(left: Node, right: Node) -> bool:
-    """Compare functions by pieces where a piece ends, and where a piece may be missing."""
+    """Compare functions by pieces where a piece ends, between those ends, and beyond them."""
+    from agentgym_envs.math.regions import tests_of
+
     names = variables(left, right)
     if len(names) != 1:
         return True
     (name,) = names
-    edges = {
-        part.value for node in (left, right) for part in walk(node) if isinstance(part, Number)
-    }
-    edges |= {-edge for edge in edges}
-    points = [*edges, *(point[name] for point in _points(names))]
-    for at in points:
-        with precision(_POINT_BITS):
+    conditions = [
+        condition
+        for node in (left, right)
+        if isinstance(node, Cases)
+        for _, condition in node.pieces
+        if condition is not None
+    ]
+    with precision(_EDGE_BITS):
+        for at in tests_of(conditions):
             values: list[acb | None] = []
             for node in (left, right):
                 try:
-                    values.append(_value(node, {name: acb(arb(at))}))
+                    values.append(_value(node, Ball({name: acb(at)}, real=True)))
                 except Undefined:
                     values.append(None)
             first, second = values

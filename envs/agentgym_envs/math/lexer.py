@@ -24,6 +24,7 @@ __all__ = ["MAX_LENGTH", "Token", "normalise", "tokenise"]
 
 MAX_LENGTH = 12_000  # characters of an answer or a gold
 MAX_TOKENS = 4_000
+MAX_TEXT = 600  # characters of one \\text{...}
 
 _SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱˣᵀ", "0123456789+-()nixT", strict=True))
 _SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋ₙₓ", "0123456789+-nx", strict=True))
@@ -66,9 +67,36 @@ class Token:
     extra: str = ""
 
 
+def _si_unit(match: re.Match[str]) -> str:
+    r"""Write siunitx's ``\SI{250}{\milli\ampere}`` as 250 milliampere."""
+    macros = match[2].replace(r"\per", "/").replace("\\", "")
+    return rf"{match[1]} \text{{{macros}}}"
+
+
+def _unit_vector(match: re.Match[str]) -> str:
+    return rf"\hat{{{match[1]}}} "
+
+
 # Spellings that only a whole pattern tells apart from products of letters.
 _REWRITTEN: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
+    (re.compile(r"\\dot ?\{?([0-9])\}?([0-9]*)\\dot ?\{?([0-9])\}?"), r"\\overline{\1\2\3}"),
+    (re.compile(r"(?<=[0-9])\\(?:text|mathrm) ?\{ ?[eE] ?\} ?\{?([-+]?[0-9]+)\}?"), r"e\1"),
+    (re.compile(r"\\num ?\{([^{}]*)\}"), r"\1"),
+    (re.compile(r"\\(?:SI|qty) ?\{([^{}]*)\} ?\{([^{}]*)\}"), _si_unit),
+    (re.compile(r"\\mu ?\\(?:mathrm|text) ?\{ ?([A-Za-z]+) ?\}"), r"\\mathrm{u\1}"),
+    (re.compile(r"(?<![0-9.])([0-9.]+) ?\N{PER MILLE SIGN}"), r"\\frac{\1}{1000}"),
+    (re.compile(r"\\(?:text|mathrm) ?\{ ?Rs\.? ?\}|\bRs\.? ?(?=[0-9])"), "\N{INDIAN RUPEE SIGN}"),
+    (re.compile(r"\\(?:text|mathrm) ?\{ ?USD ?\} ?(?=[0-9])"), _DOLLAR),
+    (re.compile(r"\\text ?\{ ?\(?base[ -]([0-9]+)\)? ?\}"), r"_{\1}"),
+    (re.compile(r" ?\(([a-zA-Z] ?\\in ?\\mathbb ?\{ ?[ZN] ?\})\)$"), r", \1"),
+    (
+        re.compile(r"\\(?:mathbf|vec|hat|boldsymbol|widehat) ?\{ ?\\?(i|j|k)(?:math)? ?\}"),
+        _unit_vector,
+    ),
     (re.compile(r"(?<![\^_])\{ ?([-+=]|\\(?:times|cdot|pm|le|ge|cup|cap)) ?\}"), r" \1 "),
+    (re.compile(r"\{:\}"), ":"),
+    (re.compile(r"\\mathbb ([A-Z])"), r"\\mathbb{\1}"),
+    (re.compile(r"\b([0-9]+)(?:st|nd|rd|th)\b"), r"\1"),
     (re.compile(r"\\text\{ ?\} ?"), " "),
     (re.compile(r"(?<=[0-9]) ?[xX] ?(?=10 ?(?:\^|\*\*))"), r"\\times "),
     (re.compile(r"(?<=[0-9]) [xX] (?=[0-9])"), r"\\times "),
@@ -85,7 +113,7 @@ _REWRITTEN: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], 
     (re.compile(r"\barray(?=\(\[)"), "Matrix"),
     (re.compile(r"float\(['\"]([+-]?)inf(?:inity)?['\"]\)"), r"\1oo"),
     (re.compile(r"_ ?\{? ?\(([0-9]+)\) ?\}?"), r"_{\1}"),
-    (re.compile(r"\b([0-9A-F.]+),? (?:\(|in )?base[ -]([0-9]+|[a-z]+)\)?"), r"\1_{\2}"),
+    (re.compile(r"(?<![0-9A-F.])([0-9A-F.]+),? (?:\(|in )?base[ -]([0-9]+|[a-z]+)\)?"), r"\1_{\2}"),
     (re.compile(r"\b([0-9a-f]+)(?= ?_ ?\{? ?16)"), lambda m: m[1].upper()),
     (re.compile(r"\bbase[ -]([0-9]+):? ([0-9A-F]+)\b"), r"\2_{\1}"),
     (re.compile(r"\\\\ ?\[[0-9.]+ ?(?:pt|ex|em|mm|cm)\]"), r"\\\\"),
@@ -189,6 +217,7 @@ _DERIVATIVE = re.compile(
     r"\\[dt]?frac\s?\{\s?d\s?([A-Za-z])\s?\}\s?\{\s?d\s?([A-Za-z])\s?\}|d([a-z])/d([a-z])(?![a-z])"
 )
 _OPERATORS = ("<=>", "<->", "...", "**", "->", "=>", "<=", ">=", "!=", "==", "~=", "&&")
+_SINGLE = "+-*/^_=,;:!|%{}<>'&~£¥\N{EURO SIGN}\N{INDIAN RUPEE SIGN}" + _DOLLAR
 _SPELLED = {
     "**": "^", "->": "implies", "=>": "implies", "<=": "le", ">=": "ge", "!=": "ne", "==": "=",
     "~=": "approx", "<": "lt", ">": "gt", "&&": "land", "<=>": "iff", "<->": "iff",
@@ -410,7 +439,10 @@ class _Scanner:
         character = self.text[self.at]
         if character in "()[]":
             return self._bracket(character, 1)
-        if character in "+-*/^_=,;:!|%{}<>'&~" + _DOLLAR or character in "\N{EURO SIGN}£¥":
+        if (
+            character in "+-*/^_=,;:!|%{}<>'&~" + _DOLLAR
+            or character in "\N{EURO SIGN}£¥\N{INDIAN RUPEE SIGN}"
+        ):
             return self._add("op", _SPELLED.get(character, character), 1)
         if character in '?"':
             raise Unreadable(f"an unexpected {character}")
@@ -428,7 +460,7 @@ def _closing(text: str, start: int) -> int | None:
     """Return the end of the braced group that starts here."""
     match = re.compile(r" ?\{").match(text, start)
     depth = 0
-    for at in range(match.end() - 1 if match else len(text), len(text)):
+    for at in range(match.end() - 1 if match else len(text), min(len(text), start + MAX_TEXT)):
         depth += {"{": 1, "}": -1}.get(text[at], 0)
         if not depth:
             return at + 1

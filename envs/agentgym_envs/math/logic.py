@@ -86,18 +86,28 @@ def _truth(node: Node, values: Mapping[str, bool]) -> bool:
         return values[node.name.rstrip("'")] != negated
     if not isinstance(node, Apply):
         raise Unreadable("no formula")
+    if node.op == "+":  # a union of events; A - B is a difference
+        return _sum(node.args, values)
     parts = [_truth(part, values) for part in node.args]
     if node.op not in _TRUTH:
         raise Unreadable("no formula")
     return _TRUTH[node.op](*parts)
 
 
+def _sum(terms: tuple[Node, ...], values: Mapping[str, bool]) -> bool:
+    result = _truth(terms[0], values)
+    for term in terms[1:]:
+        if isinstance(term, Apply) and term.op == "neg":
+            result = result and not _truth(term.args[0], values)
+        else:
+            result = result or _truth(term, values)
+    return result
+
+
 _TRUTH: Mapping[str, Callable[..., bool]] = {
     "not": lambda a: not a,
     "complement": lambda a: not a,
     "bar": lambda a: not a,
-    "neg": lambda a: not a,  # of A - B, a difference of sets
-    "+": lambda *parts: all(parts),
     "land": lambda a, b: a and b,
     "cap": lambda a, b: a and b,
     "lor": lambda a, b: a or b,

@@ -147,5 +147,10 @@ def walk(node: Node) -> Iterator[Node]:
 
 
 def symbols(node: Node) -> frozenset[str]:
-    """Return the names of the symbols in a tree."""
-    return frozenset(part.name for part in walk(node) if isinstance(part, Symbol))
+    """Return the names of the symbols in a tree, but for letters that a sum or product binds."""
+    if isinstance(node, Symbol):
+        return frozenset({node.name})
+    found: frozenset[str] = frozenset().union(*map(symbols, children(node)))
+    if isinstance(node, Apply) and node.op in ("sum", "prod"):
+        return found - symbols(node.args[0])
+    return found

@@ -45,6 +45,8 @@ def number(token: Token) -> Number:
 def _repeating(whole: str, decimals: str, period: str) -> fmpq:
     """Return the value of ``whole.decimals(period)(period)...``; dots repeat what stands twice."""
     if period == "...":
+        if len(decimals) > 120:
+            raise TooLarge("decimals that go on for too long")
         match = re.search(r"([0-9]+?)\1+$", decimals)
         if match is None or len(match[0]) < 2 or (len(match[0]) < 3 and len(match[1]) == 1):
             raise Unreadable("decimals that go on, and do not say how")

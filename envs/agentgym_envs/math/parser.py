@@ -230,7 +230,7 @@ class Parser(Cursor):
         first = self.peek()
         if first is None or first.kind != "num" or not first.text.isdigit() or first.extra:
             return None
-        start = self.at
+        start, tokens = self.at, self.tokens[self.at : self.at + 4]
         self.at += 1
         bottom: Node | None = None
         top: Node | None = None
@@ -248,7 +248,10 @@ class Parser(Cursor):
             and top.value.q == bottom.value.q == 1
         ):
             return self.postfix(Apply("+", (number(first), Apply("/", (top, bottom)))))
-        self.at = start
+        self.at, self.tokens[start : start + 4] = (
+            start,
+            tokens,
+        )  # a fraction may have split a number
         return None
 
     def starts_factor(self) -> bool:
@@ -317,7 +320,10 @@ class Parser(Cursor):
         chained = 0
         while (op := self.peek()) is not None and op.kind == "op":
             chained = self._count(chained)
-            if op.text == "!" and not self.next_is("=", ahead=1):
+            if op.text == "!" and self.next_is("!", ahead=1):
+                node = Apply("double_factorial", (node,))
+                self.at += 1
+            elif op.text == "!" and not self.next_is("=", ahead=1):
                 node = Apply("factorial", (node,))
             elif op.text in ("%", "deg", "rad"):
                 node = Apply(op.text, (node,))

@@ -25,7 +25,7 @@ from agentgym_envs.math.nodes import (
 )
 from agentgym_envs.math.values import Undefined, ball, precision, rational
 
-__all__ = ["Region", "holds", "integers_of", "region", "same_region"]
+__all__ = ["Region", "holds", "integers_of", "region", "same_region", "tests_of"]
 
 BITS = 512
 MAX_DEGREE = 40
@@ -70,6 +70,15 @@ def _tests(*regions: Region) -> list[arb]:
         return [arb(0)]
     gaps = [((a + b) / 2).mid() for a, b in pairwise(points)]
     return [*points, *gaps, (points[0] - 1).mid(), (points[-1] + 1).mid()]
+
+
+def tests_of(conditions: list[Node]) -> list[arb]:
+    """Return where conditions on one unknown may change, and one number in each gap.
+
+    Raises:
+        Unreadable: If one of them is no such condition.
+    """
+    return _tests(*(region(condition) for condition in conditions))
 
 
 def region(node: Node) -> Region:
@@ -211,14 +220,16 @@ def _relation(node: Relation) -> Region:
     for left, right in pairwise(node.sides):
         if _infinite(left) or _infinite(right):
             continue
-        points += _changes(_plus_minus_free(left), _plus_minus_free(right), name)
+        for sign in _signs(right):
+            points += _changes(left, sign, name)
     return Region(tuple(points), lambda x: holds(node, {name: acb(x)}))
 
 
-def _plus_minus_free(node: Node) -> Node:
-    if isinstance(node, Apply) and node.op in ("pm", "mp"):
-        return node.args[-1]
-    return node
+def _signs(node: Node) -> tuple[Node, ...]:
+    r"""Return both values of ``\pm 2``, and of anything else itself."""
+    if isinstance(node, Apply) and node.op in ("pm", "mp") and len(node.args) == 1:
+        return node.args[0], Apply("neg", node.args)
+    return (node,)
 
 
 def holds(condition: Node, point: Mapping[str, acb]) -> bool:
@@ -244,9 +255,8 @@ def holds(condition: Node, point: Mapping[str, acb]) -> bool:
 def _related(op: str, left: Node, right: Node, point: Mapping[str, acb]) -> bool:
     if op == "in":
         return region(right).holds(ball(left, point).real)
-    if isinstance(right, Apply) and right.op in ("pm", "mp") and len(right.args) == 1:
-        either = [_related(op, left, sign, point)
-                  for sign in (right.args[0], Apply("neg", right.args))]  # fmt: skip
+    if len(_signs(right)) > 1:
+        either = [_related(op, left, sign, point) for sign in _signs(right)]
         return all(either) if op == "ne" else any(either)
     if side := _infinite(right) or -_infinite(left):
         return op in ("lt", "le", "ne") if side > 0 else op in ("gt", "ge", "ne")

@@ -21,8 +21,8 @@ _CONCLUSION = re.compile(
     re.IGNORECASE,
 )
 _COPULA = re.compile(
-    r"\b(?:is|are|was|equals|takes|earns|costs|weighs|measures|has|ist|sind|beträgt|est|sont|vaut|es"
-    r"|son|é|è|são|sono|равен|равно|равна)(?: equal to)?\s|=|≈",
+    r"\b(?:is|are|was|equals|takes|earns|costs|weighs|measures|has|will be|ist|sind"
+    r"|beträgt|est|sont|vaut|es|son|é|è|são|sono|равен|равно|равна)(?: equal to)?\s|=|≈",
     re.IGNORECASE,
 )
 _DOUBT = re.compile(

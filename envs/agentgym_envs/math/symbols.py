@@ -138,7 +138,7 @@ FUNCTIONS = frozenset(
 )
 
 RELATIONS = frozenset(
-    ["=", "ne", "lt", "le", "gt", "ge", "approx", "equiv", "in", "notin", "subset"]
+    ["=", "ne", "lt", "le", "gt", "ge", "approx", "equiv", "in", "notin", "subset", "supset"]
 )
 
 # A command or a word -> a token of the grammar: ("op", name) or ("name", name).
@@ -193,6 +193,8 @@ COMMANDS: dict[str, tuple[str, str]] = (
         "notin": ("op", "notin"),
         "subset": ("op", "subset"),
         "subseteq": ("op", "subset"),
+        "supset": ("op", "supset"),
+        "supseteq": ("op", "supset"),
         "cup": ("op", "cup"),
         "cap": ("op", "cap"),
         "setminus": ("op", "setminus"),
@@ -312,6 +314,12 @@ WORD_OPERATORS: dict[str, tuple[str, str]] = {
     "asin": ("name", "arcsin"),
     "acos": ("name", "arccos"),
     "atan": ("name", "arctan"),
+    "asinh": ("name", "arcsinh"),
+    "acosh": ("name", "arccosh"),
+    "atanh": ("name", "arctanh"),
+    "arsinh": ("name", "arcsinh"),
+    "arcosh": ("name", "arccosh"),
+    "artanh": ("name", "arctanh"),
     "sgn": ("name", "sgn"),
     "sign": ("name", "sgn"),
 } | {name: ("name", name) for name in FUNCTIONS | LETTERS if len(name) > 1}

@@ -6,6 +6,7 @@ unit ("apples") is a counted thing: it equals itself and nothing else.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -21,8 +22,15 @@ from agentgym_envs.math.symbols import CONSTANTS, SCALES
 
 __all__ = ["Quantity", "Unit", "factor", "quantity", "same_unit"]
 
+MAX_UNIT = 16  # tokens of a unit
 _DOLLAR = "\N{FULLWIDTH DOLLAR SIGN}"
-_CURRENCIES = {_DOLLAR: "dollar", "\N{EURO SIGN}": "euro", "£": "sterling", "¥": "yen"}
+_CURRENCIES = {
+    _DOLLAR: "dollar",
+    "\N{EURO SIGN}": "euro",
+    "£": "sterling",
+    "¥": "yen",
+    "\N{INDIAN RUPEE SIGN}": "rupee",
+}
 _MONEY: dict[str, tuple[str, Fraction]] = {
     "dollar": ("dollar", Fraction(1)),
     "usd": ("dollar", Fraction(1)),
@@ -32,6 +40,7 @@ _MONEY: dict[str, tuple[str, Fraction]] = {
     "euro": ("euro", Fraction(1)),
     "eur": ("euro", Fraction(1)),
     "sterling": ("sterling", Fraction(1)),
+    "p": ("sterling", Fraction(1, 100)),
     "gbp": ("sterling", Fraction(1)),
     "quid": ("sterling", Fraction(1)),
     "pence": ("sterling", Fraction(1, 100)),
@@ -128,14 +137,42 @@ _CAPITALS = {
     "C": "coulomb", "F": "farad", "T": "tesla", "H": "henry", "L": "liter", "Pa": "pascal",
     "Omega": "ohm",
 }  # fmt: skip
+_SI = {"k": "kilo", "M": "mega", "G": "giga", "c": "centi", "d": "deci", "m": "milli", "u": "micro",
+       "n": "nano", "p": "pico", "h": "hecto"}  # fmt: skip
+_SYMBOLS = {"m": "meter", "g": "gram", "s": "second", "mol": "mole", "eV": "electron_volt",
+            "Hz": "hertz", "Wh": "watt_hour", "Ω": "ohm", "S": "siemens"}  # fmt: skip
+_PREFIXED = {
+    short + symbol: long + unit
+    for short, long in _SI.items()
+    for symbol, unit in (_SYMBOLS | _CAPITALS).items()
+    if short + symbol
+    not in ("min", "cd", "pt", "ft", "mL", "kg", "cm", "mm", "km", "nm", "ms", "mg")
+}
 _WEAK = frozenset(
     ["m", "g", "s", "h", "L", "N", "J", "W", "V", "A", "K", "C", "F", "T", "d", "t", "l", "H"]
 )
 _POWERS = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}
 _POWERS_AFTER = {"squared": 2, "cubed": 3}
 # Nouns that say how a number was meant and are no unit of their own.
+_ALSO_OPERATORS = frozenset({"in", "min", "cup", "cups", "mins"})
+_LONG_PREFIXED = re.compile(
+    "(?:milli|micro|nano|pico|kilo|mega|giga|centi|deci|hecto)(?:meter|gram|second|amp(?:ere)?|volt"
+    "|watt|joule|newton|pascal|hertz|mole|liter|ohm|farad|henry|tesla|coulomb|calorie|byte|bit)s?"
+)
 _NOT_COUNTED = frozenset(
     [
+        "wrong",
+        "false",
+        "true",
+        "maybe",
+        "probably",
+        "perhaps",
+        "correct",
+        "incorrect",
+        "import",
+        "print",
+        "exit",
+        "return",
         "and",
         "or",
         "to",
@@ -233,19 +270,46 @@ class Quantity:
 
 def quantity(tokens: list[Token]) -> Quantity | None:
     """Split tokens into an amount and a unit; None where there is no unit."""
+    tokens = _with_temperatures(tokens)
     money = _money(tokens)
     if money is not None:
         return money
-    for at in range(1, len(tokens)):
+    if (compound := _compound(tokens)) is not None:
+        return compound
+    for at in range(max(1, len(tokens) - MAX_UNIT), len(tokens)):
         if _starts_unit(tokens, at):
             split = _split(tokens, at)
             if split is not None:
                 return split
-    return _compound(tokens)
+    return None
+
+
+def _with_temperatures(tokens: list[Token]) -> list[Token]:
+    r"""Write the tokens of ``^\circ C`` and "degrees Celsius" as one unit."""
+    if len(tokens) < 3 or tokens[-1].source.lower() not in _TEMPERATURES:
+        return tokens
+    kept = tokens[:-1]
+    while kept and (kept[-1].text in ("deg", "^", "{", "}", "*")):
+        kept = kept[:-1]
+    between = [token.text for token in tokens[len(kept) : -1]]
+    if not kept or ("deg" not in between and len(tokens[-1].source) == 1):
+        return tokens
+    name = _TEMPERATURES[tokens[-1].source.lower()]
+    return [*kept, Token("word", name, name, spaced=True, upright=True)]
+
+
+_TEMPERATURES = {
+    "c": "celsius",
+    "f": "fahrenheit",
+    "celsius": "celsius",
+    "fahrenheit": "fahrenheit",
+}
 
 
 def _starts_unit(tokens: list[Token], at: int) -> bool:
     token, before = tokens[at], tokens[at - 1]
+    if token.source in _ALSO_OPERATORS and before.text not in ("/", "*", "^"):
+        return True
     if before.text in ("/", "*", "^", "_", "-", "+") or token.kind not in (
         "word",
         "run",
@@ -273,6 +337,11 @@ def _split(tokens: list[Token], at: int) -> Quantity | None:
         amount = parse_tokens(tokens[:at])
     except Unreadable:
         return None
+    written = tokens[at]
+    if tokens[at - 1].text in (",", ";", ":", "and"):
+        return None
+    if unit.noun and not (_numeric(tokens[:at]) and (written.spaced or written.upright)):
+        return None
     if not unit.sure and (not _numeric(tokens[:at]) or not tokens[at].spaced):
         return None
     if scale != 1:
@@ -295,14 +364,14 @@ def _money(tokens: list[Token]) -> Quantity | None:
         return None
     name = _CURRENCIES[tokens[at].text]
     rest = tokens[:at] + tokens[at + 1 :]
-    scaled = next((i for i in range(1, len(rest)) if _starts_unit(rest, i)), None)
+    places = range(max(1, len(rest) - MAX_UNIT), len(rest))
+    scaled = next((i for i in places if _starts_unit(rest, i)), None)
     if scaled is not None:
         split = _split(rest, scaled)
         if split is None:
             return None
-        extra = [power for power in split.unit.powers if not _is_money(power[0])]
-        if split.unit.noun:
-            extra = []
+        powers = () if split.unit.noun else split.unit.powers
+        extra = [power for power in powers if not _is_money(power[0])]
         return Quantity(split.amount, Unit(tuple(sorted([(name, 1), *extra]))))
     return _amount(rest, name)
 
@@ -354,7 +423,7 @@ def _unit(tokens: list[Token]) -> Unit | None:
         token = tokens[at]
         source = token.source.strip("\\").strip()
         lowered = source.lower()
-        if token.text in ("/",) or (lowered in ("per", "a", "an") and powers):
+        if token.text == "/" or lowered == "per" or (lowered in ("a", "an") and powers):
             sign, at = -1, at + 1
             continue
         if token.text in ("*", "(", ")", "-") and powers:
@@ -409,6 +478,12 @@ def _named(token: Token, source: str) -> str | None:
         return _CAPITALS[token.text]
     if source in _CAPITALS:
         return _CAPITALS[source]
+    if source in _PREFIXED:
+        return _PREFIXED[source]
+    if source == "M" and token.upright:
+        return "molar"
+    if _LONG_PREFIXED.fullmatch(source.lower()):
+        return source.lower().removesuffix("s")
     lowered = source.lower()
     for candidate in (lowered, lowered.removesuffix("s"), lowered.removesuffix("es")):
         if candidate in _MONEY:
@@ -439,6 +514,9 @@ def _singular(word: str) -> str:
 
 def same_unit(left: Unit, right: Unit) -> bool:
     """Say whether two units are spelled alike or count the same things."""
+    names = {left.powers, right.powers}
+    if names == {(("sterling", 1),), (("pound", 1),)}:  # pounds may be money
+        return True
     if left.noun and right.noun:
         a, b = left.powers[0][0].split(), right.powers[0][0].split()
         return a == b or (a[-1] == b[-1] and (len(a) == 1 or len(b) == 1))
@@ -470,8 +548,6 @@ def _base(unit: Unit) -> tuple[Fraction, tuple[tuple[str, int], ...]] | None:
             registry = _registry()
             if name in ("degree_celsius", "degree_fahrenheit"):
                 one, parts = Fraction(1), {name: 1}
-            elif name == "month":
-                one, parts = Fraction(1), {"month": 1}
             else:
                 base_quantity = registry.Quantity(Fraction(1), name).to_base_units()
                 one = Fraction(base_quantity.magnitude).limit_denominator(10**18)

@@ -46,9 +46,9 @@ class OutOfTime(Exception):
 
 @contextmanager
 def deadline(seconds: float) -> Iterator[None]:
-    """Raise `OutOfTime` from arithmetic of this thread that goes on for longer."""
+    """Raise `OutOfTime` from this thread's arithmetic once it took longer, waiting left out."""
     outer = getattr(_LIMIT, "at", None)
-    _LIMIT.at = time.monotonic() + seconds
+    _LIMIT.at = time.thread_time() + seconds
     try:
         yield
     finally:
@@ -58,7 +58,7 @@ def deadline(seconds: float) -> Iterator[None]:
 def check_time() -> None:
     """Raise `OutOfTime` if this thread's deadline has passed."""
     limit = getattr(_LIMIT, "at", None)
-    if limit is not None and time.monotonic() > limit:
+    if limit is not None and time.thread_time() > limit:
         raise OutOfTime
 
 
@@ -243,6 +243,12 @@ def _factorial(value: fmpq) -> fmpq | None:
     return fmpq(fmpz.fac_ui(value.p))
 
 
+def _double_factorial(value: fmpq) -> fmpq | None:
+    if value.q != 1 or value < 0 or value > MAX_FACTORIAL:
+        return None
+    return _product(*(fmpq(n) for n in range(int(value.p), 0, -2)))
+
+
 def _binomial(n: fmpq, k: fmpq) -> fmpq | None:
     if n.q != 1 or k.q != 1 or not 0 <= k <= n or n > 10_000:
         return None
@@ -275,6 +281,7 @@ _RATIONAL: dict[str, Callable[..., fmpq | None]] = {
     "neg": lambda value: -value,
     "%": lambda value: value / 100,
     "factorial": _factorial,
+    "double_factorial": _double_factorial,
     "binom": _binomial,
     "abs": abs,
     "sgn": lambda value: fmpq((value > 0) - (value < 0)),
@@ -303,10 +310,12 @@ class Ball:
         values: What the symbols stand for.
         span: The largest power of two, up or down, that a power or exponential reached; agreement
             to fewer bits than that says nothing.
+        real: Whether a part that is not real leaves the whole undefined.
     """
 
     values: Mapping[str, acb] = field(default_factory=dict)
     span: float = 0.0
+    real: bool = False
 
     def of(self, node: Node) -> acb:
         """Return a ball that encloses the value.
@@ -328,7 +337,9 @@ class Ball:
         if node.op == "det":
             return self._determinant(node.args[0])
         if node.op in _EXACT_FIRST and (exact := rational(node)) is not None:
-            return acb(arb(exact))
+            value = acb(arb(exact))
+            self._note(value)
+            return value
         return self._applied(node)
 
     def _applied(self, node: Apply) -> acb:
@@ -338,7 +349,9 @@ class Ball:
         value = function(*(self.of(part) for part in node.args))
         if not value.is_finite():
             raise Undefined(f"{node.op} has no finite value")
-        if node.op in ("^", "exp", "factorial"):
+        if self.real and not value.imag.contains(arb(0)):
+            raise Undefined(f"{node.op} leaves the reals")
+        if node.op in ("^", "exp", "factorial") or len(node.args) > 8:
             self._note(value)
         return value
 

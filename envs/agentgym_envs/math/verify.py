@@ -12,6 +12,7 @@ from agentgym_envs.math.cleaning import clean
 from agentgym_envs.math.extract import Found, find
 from agentgym_envs.math.nodes import Group, Sequence, Unreadable
 from agentgym_envs.math.parser import parse
+from agentgym_envs.math.stack import with_a_fresh_stack
 
 __all__ = ["checked_gold", "verify"]
 
@@ -24,9 +25,9 @@ def verify(
     Args:
         response: What the model wrote.
         gold: The right answer; a number or text.
-        timeout_s: Most seconds of arithmetic. Sizes are limited before any value is built, so
-            that all but a few judgements take milliseconds; for a limit that a kill enforces see
-            `agentgym_envs.math.Verifier`.
+        timeout_s: Most seconds of arithmetic, by the clock of this thread. Sizes are limited before
+            any value is built, so that all but a few judgements take milliseconds; for a limit
+            that a kill enforces see `agentgym_envs.math.Verifier`.
         problem: What was asked, if known: an expression copied from it is no answer.
 
     Returns:
@@ -38,6 +39,13 @@ def verify(
     expected = checked_gold(gold)
     if not timeout_s > 0:
         raise UsageError(f"timeout_s must be positive, not {timeout_s}")
+    return with_a_fresh_stack(
+        lambda: _judged(response, expected, timeout_s, problem),
+        _verdict(Decision(False, "too large: nested too deeply"), None),
+    )
+
+
+def _judged(response: str, expected: str, timeout_s: float, problem: str | None) -> Verdict:
     found = find(response)
     if found is None:
         return _verdict(Decision(False, r"no final answer; it belongs in \boxed{}"), None)

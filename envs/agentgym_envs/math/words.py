@@ -26,7 +26,7 @@ _STYLE = re.compile(
     r"(?![A-Za-z])"
 )
 _STYLED = re.compile(_STYLE.pattern + r" ?\{([^{}]*)\}")
-_SYMBOLIC = re.compile(r"[\\^_=+*/<>|{}\[\]~]")
+_SYMBOLIC = re.compile(r"[\\^_=+*/<>|{}\[\]~]|[0-9]['\"]")
 _JOINED = re.compile(r"(?<=[A-Za-z])-(?=[A-Za-z])")
 _NOT_WORD = re.compile(r"[\s,;:!?'\"`$()]+|\.(?![0-9])")
 _ARTICLES = frozenset({"a", "an", "the"})
@@ -47,6 +47,8 @@ _SAME: dict[str, str] = {
             "all real numbers|all reals|real numbers|all real x|all real number|reals"
             "|set of all real numbers|set of real numbers|any real number|every real number"
         ),
+        "convergent": "convergent|converges|it converges|series converges",
+        "divergent": "divergent|diverges|it diverges|series diverges",
         "infinitely many": (
             "infinitely many|infinitely many solutions|infinite solutions"
             "|infinite number of solutions"
@@ -162,6 +164,10 @@ _OPTION = re.compile(
 _PLAIN_OPTION = re.compile(r"\(?([A-J])(\)|\.|:)?|\(([a-j])\)")
 _LETTERS = re.compile(r"\(?[A-J]\)?(?:(?: ?, ?(?:and )?| and | ?& ?|; ?)\(?[A-J]\)?)+")
 _SEVERAL = re.compile(r"[A-F]{2,5}")
+_ANOTHER = re.compile(r"\W*(?:not|and|or|but|also|minus)?\W*[A-Ja-j]\W*")
+_HEDGED = re.compile(
+    r"(?:,|\band\b|\bor\b|&|/|;|\bperhaps\b|\bmaybe\b)\W*(?:[a-z]+ )?\W*[A-Ja-j]\b"
+)
 _STANDING = re.compile(r"(?<![A-Za-z\\])[A-J](?![A-Za-z])")
 
 
@@ -199,7 +205,9 @@ def option(text: str, gold: bool = False) -> str | None:
     if match is None:
         return None
     rest = styled[match.end(1) :]
-    if re.match(r"\W*(?:,|and|or|&|/|;)\W*[A-Ja-j]\b", rest) and _STANDING.search(rest):
+    if match[1].islower() and match[1] not in "abcdef":
+        return None
+    if _ANOTHER.fullmatch(rest) or (_HEDGED.search(rest) and _STANDING.search(rest)):
         return None
     return match[1].upper()
 
