@@ -180,6 +180,8 @@ def _options(answer: str, gold: str) -> Decision | None:
 
 def _clocks(answer: str, gold: str) -> Decision | None:
     wanted, given = clock(gold), clock(answer)
+    if wanted is not None and given is None and wanted[1] and ":" in gold:
+        return Decision(False, "no time of day")
     if wanted is None or given is None:
         return None
     if not (

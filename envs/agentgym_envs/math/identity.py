@@ -165,7 +165,8 @@ def _at(
     """Return the values at a point, and the precision, which no size in them outgrows."""
     while bits <= MAX_POINT_BITS:
         with precision(bits):
-            evaluate = Ball({name: acb(arb(value)) for name, value in point.items()}, real=real)
+            values_of = {name: _unknown(name, value, real) for name, value in point.items()}
+            evaluate = Ball(values_of, real=real)
             try:
                 values = tuple(_value(node, evaluate) for node in nodes)
             except Undefined:
@@ -177,15 +178,30 @@ def _at(
     return None, bits
 
 
+def _unknown(name: str, value: fmpq, real: bool) -> acb:
+    """Return the value of a letter at a point: beside i, z and w are complex."""
+    if real or name not in ("z", "w"):
+        return acb(arb(value))
+    return acb(arb(value), arb(value + fmpq(5, 3)))
+
+
 def _value(node: Node, evaluate: Ball) -> acb:
     if not isinstance(node, Cases):
         return evaluate.of(node)
     from agentgym_envs.math.regions import holds
 
-    for value, condition in node.pieces:
+    found: acb | None = None
+    for piece, condition in node.pieces:
+        if found is not None and condition is None:  # "otherwise"
+            break
         if condition is None or holds(condition, evaluate.values):
-            return evaluate.of(value)
-    raise Undefined("no piece applies")
+            value = evaluate.of(piece)
+            if found is not None and not (found - value).contains(acb(0)):
+                raise Undefined("two pieces that differ apply")
+            found = value
+    if found is None:
+        raise Undefined("no piece applies")
+    return found
 
 
 def _same_function(left: Node, right: Node) -> bool:

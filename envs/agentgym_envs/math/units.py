@@ -440,6 +440,8 @@ def _unit(tokens: list[Token]) -> Unit | None:
         sure = sure or token.kind != "name" or token.upright
         at += 1
         exponent, at = _exponent(tokens, at)
+        if not exponent:
+            return None
         for part, power in _parts(name):
             powers[part] = powers.get(part, 0) + sign * ahead * exponent * power
         if sign < 0 and at < len(tokens) and tokens[at].text not in ("*", ")"):
