@@ -24,3 +24,8 @@ def register_envs() -> None:
         "agentgym_envs.python.code_env:PythonCode",
         description="Functions to write, judged by hidden tests in a fresh session.",
     )
+    register(
+        "agentgym/ApiWorld-v0",
+        "agentgym_envs.world.env:ApiWorld",
+        description="Everyday tasks in a world of apps, done by Python that calls their APIs.",
+    )

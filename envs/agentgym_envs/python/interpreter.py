@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+from collections.abc import Callable
 
 from agentgym.errors import EnvironmentFault
 from agentgym_sandbox import (
@@ -17,11 +18,20 @@ from agentgym_sandbox import (
     Session,
 )
 
-__all__ = ["Interpreter", "close_sandboxes", "describe", "shared_sandbox", "works"]
+__all__ = [
+    "ENDED",
+    "Interpreter",
+    "close_sandboxes",
+    "describe",
+    "last_lines",
+    "shared_sandbox",
+    "works",
+]
 
 # Statuses that no code is expected to bring about: the sandbox can no longer be trusted.
 _FAULTS = ("sandbox_error",)
 _LOST = "the session was restarted; its variables are lost"
+ENDED = "the interpreter ended before this call"
 
 _LOCK = threading.Lock()
 _SANDBOXES: dict[tuple[int, Limits], LocalSandbox] = {}
@@ -60,11 +70,22 @@ class Interpreter:
     Args:
         limits: What the session may use.
         timeout_s: Most seconds for one call.
+        setup: Our own code that has run before, in every session.
+        handler: Answers what the session's code asks the host; None offers nothing.
     """
 
-    def __init__(self, limits: Limits, timeout_s: float) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        timeout_s: float,
+        *,
+        setup: str = "",
+        handler: Callable[[str], str] | None = None,
+    ) -> None:
         self.limits = limits
         self.timeout_s = timeout_s
+        self.setup = setup
+        self.handler = handler
         self._session: Session | None = None
         self._sandbox: Sandbox | None = None  # that made the session
 
@@ -81,11 +102,21 @@ class Interpreter:
         """
         if self._session is None:
             self._sandbox = shared_sandbox(self.limits)
-            self._session = self._sandbox.session()
+            self._session = self._sandbox.session(setup=self.setup)
+            self._session.rpc(self.handler)
         return self._session
 
     def run(self, code: str) -> str:
         """Run code and say what it did.
+
+        Raises:
+            EnvironmentFault: If the sandbox failed; never for what the code did.
+        """
+        result = self.execute(code)
+        return f"{ENDED}; {_LOST}" if result is None else describe(result, self.timeout_s)
+
+    def execute(self, code: str) -> ExecResult | None:
+        """Run code; None if the session had ended, through no fault of ours, before it ran.
 
         Raises:
             EnvironmentFault: If the sandbox failed; never for what the code did.
@@ -97,13 +128,13 @@ class Interpreter:
             self.close()
             if made_by and isinstance(error, SandboxDead) and works(made_by):
                 # A thread that earlier code left behind ended the session: no fault of ours.
-                return f"the interpreter ended before this call; {_LOST}"
+                return None
             raise EnvironmentFault(f"the python sandbox failed: {error}") from error
         if not result.session_alive:
             self.close()
         if result.status in _FAULTS:
             raise EnvironmentFault(f"the python sandbox failed: {result.status}: {result.detail}")
-        return describe(result, self.timeout_s)
+        return result
 
     def close(self) -> None:
         """End the session, if there is one; may be called twice."""
@@ -131,7 +162,7 @@ def describe(result: ExecResult, timeout_s: float) -> str:
     elif result.status == "oom":
         parts.append("MemoryError: out of memory")
     elif result.status == "error":
-        parts.append(_last_lines(result.exception or "the code failed"))
+        parts.append(last_lines(result.exception or "the code failed"))
     else:
         parts.append(_ended(result))
     if not result.session_alive:
@@ -150,7 +181,7 @@ def _ended(result: ExecResult) -> str:
     return f"{words[result.status]}: {result.detail}" if result.detail else words[result.status]
 
 
-def _last_lines(traceback: str) -> str:
+def last_lines(traceback: str) -> str:
     """Return the exception's own lines: those after the last one that a traceback indents."""
     lines = traceback.rstrip().splitlines()
     at = max((n for n, line in enumerate(lines[:-1]) if line.startswith("  ")), default=-1)

@@ -1,24 +1,27 @@
 """What the agent's code sees: ``apis.<app>.<api>(...)``, run inside the sandbox.
 
 The source below is the set-up of a session. It knows nothing but how to ask the host: no data, no
-tokens, no task. Code may patch or replace it, and harms only itself.
+tokens, no task. Code may patch or replace it, and harms only itself. The same source runs in the
+host for oracles, which are our own code.
 """
 
 from __future__ import annotations
 
-__all__ = ["SURFACE"]
+from collections.abc import Callable
+from typing import Any
 
-SURFACE = """
-def _make_apis():
+__all__ = ["SURFACE", "host_apis"]
+
+_SOURCE = """
+def _make_apis(ask):
     import json
-    import sandbox_host
 
     def call(app, api, arguments):
         try:
             text = json.dumps({"app": app, "api": api, "arguments": arguments})
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise TypeError(f"{app}.{api}: arguments must be plain values: {error}") from None
-        reply = json.loads(sandbox_host.call(text))
+        reply = json.loads(ask(text))
         if "status" in reply:
             message = json.dumps({"message": reply["message"]})
             raise Exception(f"Response status code is {reply['status']}:\\n{message}")
@@ -61,8 +64,28 @@ def _make_apis():
             return "<apis>"
 
     return Apis()
-
-
-apis = _make_apis()
-del _make_apis
 """
+
+SURFACE = f"""
+{_SOURCE}
+
+def _ask(text):
+    import sandbox_host
+
+    return sandbox_host.call(text)
+
+
+apis = _make_apis(_ask)
+del _make_apis, _ask
+"""
+
+
+def host_apis(ask: Callable[[str], str]) -> Any:
+    """Return the same ``apis`` for code of ours in this process.
+
+    Args:
+        ask: Sends a call and returns the reply, as `Service.answer` does.
+    """
+    space: dict[str, Any] = {}
+    exec(_SOURCE, space)
+    return space["_make_apis"](ask)

@@ -10,9 +10,66 @@ __all__ = ["app"]
 
 app = App(
     "supervisor",
-    "Your supervisor: profile, account passwords, and task completion.",
+    "Your supervisor: profile, addresses, account passwords, the task and its completion.",
     accounts=False,
 )
+
+
+@app.api(login=False)
+def show_profile(ctx: Context) -> dict[str, Any]:
+    """Show your supervisor's profile.
+
+    Returns:
+        first_name, last_name, email, phone_number and birthday (YYYY-MM-DD).
+    """
+    names = ("first_name", "last_name", "email", "birthday")
+    return {name: ctx.person[name] for name in names} | {"phone_number": ctx.person["phone"]}
+
+
+@app.api(login=False)
+def show_addresses(ctx: Context) -> list[dict[str, Any]]:
+    """Show your supervisor's addresses.
+
+    Returns:
+        A list with one entry: name ("Home"), street_address and city.
+    """
+    person = ctx.person
+    return [{"name": "Home", "street_address": person["street"], "city": person["city"]}]
+
+
+@app.api(login=False)
+def show_account_passwords(ctx: Context) -> list[dict[str, Any]]:
+    """Show your supervisor's passwords, for the login of each app.
+
+    Returns:
+        A list of account_name (the app's name) and password, sorted by account_name.
+    """
+    return ctx.db.all(
+        "SELECT app AS account_name, password FROM accounts WHERE person_id = ? ORDER BY app",
+        ctx.person["id"],
+    )
+
+
+@app.api(login=False)
+def show_active_task(ctx: Context) -> dict[str, Any]:
+    """Show the task that you are to do, and whose it is.
+
+    Returns:
+        instruction and supervisor (first_name, last_name, email and phone_number).
+    """
+    profile = show_profile(ctx)
+    del profile["birthday"]
+    return {"instruction": ctx.instruction, "supervisor": profile}
+
+
+@app.api(login=False)
+def show_current_date_and_time(ctx: Context) -> dict[str, Any]:
+    """Show what time it is in this world; its clock stands still.
+
+    Returns:
+        datetime, as YYYY-MM-DDTHH:MM:SS.
+    """
+    return {"datetime": ctx.now}
 
 
 @app.api(login=False)
@@ -22,10 +79,10 @@ def complete_task(
     answer: str | int | float | None = None,
     status: Literal["success", "fail"] = "success",
 ) -> dict[str, Any]:
-    """Mark the active task as complete.
+    """Mark the active task as complete; nothing can be done afterwards.
 
     Args:
-        answer: The answer, if the task asks for one.
+        answer: The answer, if the task asks for one; several are separated by commas.
         status: "fail" if the task cannot be done.
 
     Returns:
