@@ -30,7 +30,7 @@ def congruence(gold: Node, answer: Node, about: bool) -> bool | None:
     if not (_congruent(gold) or _congruent(answer)):
         return None
     if wanted is None:
-        return None if isinstance(answer, Apply) else False
+        return None if isinstance(answer, Apply) else _remainder(gold, answer)
     if given is None:
         return same_representative(gold, answer) if isinstance(answer, Number) else False
     (subject, modulus, classes), (other, other_modulus, other_classes) = wanted, given
@@ -42,6 +42,16 @@ def congruence(gold: Node, answer: Node, about: bool) -> bool | None:
     return {c + k for c in classes for k in range(0, common, modulus)} == {
         c + k for c in other_classes for k in range(0, common, other_modulus)
     }
+
+
+def _remainder(gold: Node, answer: Node) -> bool:
+    r"""``3^{100} \equiv 1 \pmod 8`` says that the remainder is 1, if that is so."""
+    if not (isinstance(answer, Relation) and answer.ops == ("equiv",) and answer.modulus):
+        return False
+    left, right, modulus = (rational(part) for part in (*answer.sides, answer.modulus))
+    if left is None or right is None or modulus is None or modulus.q != 1 or modulus < 1:
+        return False
+    return rational(gold) == right and ((left - right) / modulus).q == 1
 
 
 def _congruent(node: Node) -> bool:

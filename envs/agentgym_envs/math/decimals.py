@@ -48,7 +48,8 @@ def _decimal(node: Node) -> tuple[fmpq, fmpq, int] | None:
         inner, power = _decimal(node.args[0]), node.args[1]
         if inner and isinstance(power, Apply) and power.op == "^" and rational(power.args[0]) == 10:
             scale = rational(power)
-            return None if scale is None else (inner[0] * scale, inner[1] * scale, inner[2])
+            # Scientific notation says which digits are meant, however few they are.
+            return None if scale is None else (inner[0] * scale, inner[1] * scale, max(3, inner[2]))
     return None
 
 
