@@ -57,7 +57,8 @@ class Service:
         completed: The arguments of ``complete_task``, once it was called.
         calls: How often each API was called, as ``app.api``.
         errors: How often each status was answered.
-        asked: How many calls there were, those that could not be read included.
+        asked: How many calls there were, those that could not be read included, those that were
+            too many left out.
         writes: How many calls there were of APIs that write.
         fault: What an API raised that is no refusal: a bug of ours, and never the agent's doing.
     """
@@ -107,10 +108,11 @@ class Service:
         return self._called(app, api, arguments)
 
     def _count(self) -> None:
+        # A cell that runs wild is refused and costs the episode no more than its share.
+        if self._in_cell >= self.limits.calls_per_cell or self.asked >= self.limits.calls:
+            raise ApiError(429, "Too many API calls. Make fewer calls in one cell.")
         self.asked += 1
         self._in_cell += 1
-        if self._in_cell > self.limits.calls_per_cell or self.asked > self.limits.calls:
-            raise ApiError(429, "Too many API calls. Make fewer calls in one cell.")
 
     def _called(self, app_name: str, api_name: str, arguments: dict[str, Any]) -> Any:
         api = self._found(app_name, api_name)
