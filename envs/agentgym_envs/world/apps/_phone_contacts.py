@@ -69,10 +69,10 @@ def search_contacts(
     wanted = (
         _CONTACTS
         + """ AND instr(lower(first_name || ' ' || last_name || char(10) || phone_number
- || char(10) || email || char(10) || home_address), ?2)"""
+ || char(10) || email || char(10) || home_address), lower(?2))"""
         + _BY_NAME
     )
-    rows = ctx.db.all(wanted, ctx.person_id, query.lower())
+    rows = ctx.db.all(wanted, ctx.person_id, query)
     return [_contact(row) for row in page(rows, page_index, page_limit)]
 
 

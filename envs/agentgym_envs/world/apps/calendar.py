@@ -87,10 +87,10 @@ def search_events(
         List of events as in show_events.
     """
     wanted = MINE + (
-        " AND instr(lower(title || char(10) || description || char(10) || location), ?2)"
+        " AND instr(lower(title || char(10) || description || char(10) || location), lower(?2))"
         " ORDER BY starts_at, id"
     )
-    rows = ctx.db.all(wanted, ctx.person_id, query.lower())
+    rows = ctx.db.all(wanted, ctx.person_id, query)
     return [event_view(ctx, row) for row in page(rows, page_index, page_limit)]
 
 

@@ -130,8 +130,9 @@ def search_messages(
     wanted = (
         MINE
         + """
- AND (instr(lower(m.subject || char(10) || m.body), ?2) OR EXISTS (SELECT 1 FROM mail_attachments a
-  WHERE a.message_id = m.id AND instr(lower(a.file_name), ?2)))
+ AND (instr(lower(m.subject || char(10) || m.body), lower(?2))
+  OR EXISTS (SELECT 1 FROM mail_attachments a WHERE a.message_id = m.id
+  AND instr(lower(a.file_name), lower(?2))))
  AND (?3 IS NULL OR m.sender_id = (SELECT id FROM people WHERE email = ?3))
  AND (?4 IS NULL OR EXISTS (SELECT 1 FROM mail_recipients r JOIN people p ON p.id = r.person_id
   WHERE r.message_id = m.id AND p.email = ?4))
@@ -140,9 +141,7 @@ def search_messages(
         + NEWEST
     )
     sender, recipient = (each and each.lower() for each in (sender_email, recipient_email))
-    rows = ctx.db.all(
-        wanted, ctx.person_id, query.lower(), sender, recipient, sent_from, sent_until
-    )
+    rows = ctx.db.all(wanted, ctx.person_id, query, sender, recipient, sent_from, sent_until)
     return listed(ctx, rows, page_index, page_limit)
 
 

@@ -150,12 +150,13 @@ def _searched(
     other = None if phone_number is None else _person_at(ctx, phone_number)
     wanted = (
         _TEXTS
-        + """ AND instr(lower(t.text), ?2) AND (?3 IS NULL OR ?3 IN (t.sender_id, t.receiver_id))
+        + """ AND instr(lower(t.text), lower(?2))
+ AND (?3 IS NULL OR ?3 IN (t.sender_id, t.receiver_id))
  AND (?4 IS NULL OR substr(t.sent_at, 1, length(?4)) >= ?4)
  AND (?5 IS NULL OR substr(t.sent_at, 1, length(?5)) <= ?5)
 ORDER BY t.sent_at DESC, t.id DESC"""
     )
-    rows = ctx.db.all(wanted, ctx.person_id, query.lower(), other, sent_from, sent_until)
+    rows = ctx.db.all(wanted, ctx.person_id, query, other, sent_from, sent_until)
     return [_text(row) for row in page(rows, page_index, page_limit)]
 
 
