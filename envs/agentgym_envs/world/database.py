@@ -68,6 +68,7 @@ class Database:
         self._connection.row_factory = _as_dict
         for pragma in ("foreign_keys=ON", "recursive_triggers=ON", "temp_store=MEMORY"):
             self._connection.execute(f"PRAGMA {pragma}")
+        self._watched = bool(self.all("SELECT 1 FROM sqlite_master WHERE name = ?", _LOG))
 
     # -- building -----------------------------------------------------------------------------
 
@@ -77,6 +78,7 @@ class Database:
 
     def watch(self) -> None:
         """Log every change from here on; called once, when all tables exist."""
+        self._watched = True
         self._connection.execute(
             f"CREATE TABLE {_LOG} (id INTEGER PRIMARY KEY, tbl TEXT NOT NULL, row INTEGER NOT NULL,"
             " before TEXT, after TEXT)"
@@ -178,11 +180,22 @@ class Database:
         return self._connection.execute(statement, values).rowcount
 
     def insert(self, table: str, row: Mapping[str, Any]) -> int:
-        """Insert a row and return its id."""
+        """Insert a row and return its id, which no row of the episode has had before."""
+        if self._watched and "id" not in row:
+            row = {"id": self._unused_id(table), **row}
         names = ", ".join(row)
         marks = ", ".join("?" * len(row))
         statement = f"INSERT INTO {table} ({names}) VALUES ({marks})"
         return int(self._connection.execute(statement, tuple(row.values())).lastrowid or 0)
+
+    def _unused_id(self, table: str) -> int:
+        """Return an id that is not a deleted row's, so that deleting and adding is no update."""
+        found = self.one(
+            f"SELECT MAX(COALESCE((SELECT MAX(id) FROM {table}), 0),"
+            f" COALESCE((SELECT MAX(row) FROM {_LOG} WHERE tbl = ?), 0)) AS last",
+            table,
+        )
+        return int(found["last"]) + 1
 
     def insert_all(self, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Insert many rows of the same columns."""

@@ -23,7 +23,7 @@ __all__ = ["MAX_RESPONSE", "Limits", "Service"]
 
 MAX_RESPONSE = 200_000  # characters of one answer
 MAX_REQUEST = 100_000  # characters of one call
-MAX_TEXT = 10_000  # characters of one argument; SQLite refuses a longer pattern of 50,000 bytes
+MAX_TEXT = 24_000  # bytes of one argument; SQLite refuses a pattern, escaped, of over 50,000
 MAX_DEPTH = 8  # of lists and dictionaries in one argument
 
 
@@ -198,8 +198,8 @@ def refuse_unstorable(arguments: Mapping[str, Any]) -> None:
 
 def _unstorable(value: Any) -> str:
     if isinstance(value, str):
-        if len(value) > MAX_TEXT:
-            return f"a text may have at most {MAX_TEXT} characters"
+        if len(value.encode("utf-8", "replace")) > MAX_TEXT:
+            return f"a text may have at most {MAX_TEXT} bytes"
         fine = value.isascii() or value.encode("utf-8", "ignore").decode() == value
         return "" if fine and "\0" not in value else "the text holds forbidden characters"
     if isinstance(value, int):

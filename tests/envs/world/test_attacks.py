@@ -150,16 +150,20 @@ for fd in range(3, 64):
             break
 """,
     "a forged result": """
-import gc, socket, struct
-for thing in gc.get_objects():
-    if isinstance(thing, socket.socket):
-        thing.send(struct.pack("!I", 20) + b"D" * 20)
-import os
-for fd in os.listdir("/proc/self/fd"):
-    try:
-        os.write(int(fd), struct.pack("!Q", 4) + b"ok" + b"1.0")
-    except (OSError, ValueError):
-        pass
+import sandbox_host
+inside = sandbox_host.call.__self__
+wire = sandbox_host.call.__func__.__globals__["wire"]
+for fields in ((b"ok", b"+1.0", b"", b""), (b"passed", b"+1.0", b"", b"")):
+    inside._send(wire.pack(inside._request, wire.DONE, *fields))
+""",
+    "a forged call": """
+import json, sandbox_host
+inside = sandbox_host.call.__self__
+wire = sandbox_host.call.__func__.__globals__["wire"]
+body = json.dumps({"app": "supervisor", "api": "grade", "arguments": {"score": 1.0}}).encode()
+for request in (inside._request, b"\\0" * len(inside._request)):
+    for serial in (b"", b"\\0" * 8, b"\\xff" * 8):
+        inside._send(wire.pack(request, wire.CALL, serial, body))
 """,
     "replies read away": """
 import os, threading, sandbox_host
@@ -249,7 +253,7 @@ while True:
     "refused completions": """
 import json, sandbox_host
 for arguments in ({"answer": {"$ne": None}}, {"answer": [1]}, {"status": "passed"},
-        {"score": 1.0}, {"answer": "x" * 20_000}, {"answer": float("nan")}):
+        {"score": 1.0}, {"answer": "x" * 30_000}, {"answer": float("nan")}):
     body = {"app": "supervisor", "api": "complete_task", "arguments": arguments}
     print(sandbox_host.call(json.dumps(body)))
 """,

@@ -73,6 +73,12 @@ def test_insert_and_delete_is_no_change(db: Database) -> None:
     assert db.changes() == []
 
 
+def test_new_row_does_not_take_the_id_of_a_deleted_one(db: Database) -> None:
+    db.delete("children", 5)
+    assert db.insert("children", {"parent_id": 1}) == 6
+    assert [(change.id, change.kind) for change in db.changes()] == [(5, "delete"), (6, "insert")]
+
+
 def test_delete_logs_what_it_takes_along(db: Database) -> None:
     db.delete("parents", 2)
     kinds = [(change.table, change.id, change.kind) for change in db.changes()]

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import string
+
+import pytest
+
+from agentgym.errors import ConfigError
+from agentgym_envs.world.apps import APPS
+from agentgym_envs.world.difficulty import LEVELS, level_of, points
+from agentgym_envs.world.scenario import SPLITS, Scenario, complete, log_in
+from agentgym_envs.world.scenarios import all_scenarios
+from agentgym_envs.world.scenarios.pay_basics import TotalSent
+from agentgym_envs.world.tasks import WorldTasks
+from agentgym_envs.world.variations import situation_of
+
+SCENARIOS = all_scenarios()
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=[each.name for each in SCENARIOS])
+def test_scenario_declares_what_it_is(scenario: Scenario) -> None:
+    assert scenario.split in SPLITS
+    assert set(scenario.apps) <= APPS.keys()
+    params = situation_of(scenario, 1, "small", 0).params
+    for phrasing in scenario.phrasings:
+        named = {name for _, name, _, _ in string.Formatter().parse(phrasing) if name}
+        assert named <= params.keys(), phrasing
+
+
+def test_each_scenario_has_three_tasks_in_its_split() -> None:
+    tasks = WorldTasks("small", scenarios=[TotalSent()])
+    ids = ["pay_total_sent_1", "pay_total_sent_2", "pay_total_sent_3"]
+    assert tasks.ids("train") == ids
+    with pytest.raises(ConfigError, match="split 'dev' has no tasks"):
+        tasks.ids("dev")
+
+
+def test_siblings_differ_in_person_and_phrasing() -> None:
+    found = [WorldTasks("small").get(f"pay_total_sent_{n}") for n in (1, 2, 3)]
+    assert len({task.metadata["person_id"] for task in found}) == 3
+    assert len({task.prompt.split(" ")[0] for task in found}) == 3
+
+
+def test_task_is_the_same_each_time_and_another_in_another_world() -> None:
+    first, again = (WorldTasks("small").get("pay_total_sent_7") for _ in range(2))
+    assert first == again
+    assert WorldTasks("small", seed=1).get("pay_total_sent_7") != first
+
+
+def test_levels_share_the_tasks_out() -> None:
+    every = set(WorldTasks("small").ids("train"))
+    found: list[str] = []
+    for level in LEVELS:
+        try:
+            found += WorldTasks("small", level=level).ids("train")
+        except ConfigError:
+            continue
+    assert sorted(found) == sorted(every)
+
+
+def test_two_scenarios_of_one_name_are_refused() -> None:
+    with pytest.raises(ConfigError, match="two scenarios have one name"):
+        WorldTasks("small", scenarios=[TotalSent(), TotalSent()])
+
+
+def test_points_count_apps_apis_and_calls() -> None:
+    calls = {"supervisor.show_profile": 1, "pay.login": 1, "pay.send_money": 1, "mail.send": 2}
+    assert points(calls) == 2 + 2 * 2 + 2  # two APIs, two apps, log2(1 + 3)
+    assert points({}) == 0
+
+
+def test_level_follows_the_oracle() -> None:
+    assert level_of(TotalSent(), 1, "small", 0) == 1
+
+
+def test_oracle_cells() -> None:
+    assert "username=profile['phone_number'], password=passwords['phone']" in log_in("phone")
+    assert complete("x + 1") == "apis.supervisor.complete_task(answer=x + 1)"
+    assert complete(status="fail") == "apis.supervisor.complete_task(status='fail')"
