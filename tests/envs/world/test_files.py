@@ -183,6 +183,8 @@ def test_search_files_by_words_in_a_directory(files: Call) -> None:
     assert found(sort_by="-updated_at") == ["/docs/b/pear.txt", "/docs/a.txt"]
     assert found(page_limit=1, page_index=1) == ["/docs/b/pear.txt"]
     assert found(query="%") == []
+    files("create_file", path="/docs/c.txt", content="Überweisung")
+    assert found(query="Überweisung") == ["/docs/c.txt"]
     assert status(files, "search_files", directory="/none") == 422
     assert status(files, "search_files", page_limit=21) == 422
 

@@ -294,8 +294,8 @@ def artist_of(ctx: Context, artist_id: int) -> Row:
 
 def _containing(text: str, query: str) -> tuple[str, list[str]]:
     """Return a condition, to be appended, that a text has all words of a query."""
-    words = query.lower().split()
-    return "".join(f" AND instr(lower({text}), ?)" for _ in words), words
+    words = query.split()
+    return "".join(f" AND instr(lower({text}), lower(?))" for _ in words), words
 
 
 def _marked(ctx: Context, table: str, song_id: int) -> bool:

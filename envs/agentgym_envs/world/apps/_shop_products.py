@@ -64,9 +64,9 @@ def search_products(
         of all reviews, null without any).
     """
     page([], page_index, page_limit)
-    words = query.lower().split()
+    words = query.split()
     text = "lower(p.name || ' ' || p.description || ' ' || s.name)"
-    where = "".join(f" AND instr({text}, ?)" for _ in words)
+    where = "".join(f" AND instr({text}, lower(?))" for _ in words)
     # The page is cut before reviews are counted, unless they decide the order.
     columns = f"p.id, {_RATING} AS rating" if "rating" in sort_by else "p.id"
     cut = f"LIMIT {page_limit} OFFSET {min(page_index, 10**6) * page_limit}"

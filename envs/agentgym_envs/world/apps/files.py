@@ -76,8 +76,8 @@ def search_files(
     Returns:
         A list of file_id, path, created_at, updated_at and size (characters).
     """
-    words = query.lower().split()
-    where = "".join(" AND instr(lower(path || ' ' || content), ?)" for _ in words)
+    words = query.split()
+    where = "".join(" AND instr(lower(path || ' ' || content), lower(?))" for _ in words)
     order = f"{sort_by[1:]} DESC" if sort_by.startswith("-") else sort_by
     rows = ctx.db.all(
         "SELECT id AS file_id, path, created_at, updated_at, length(content) AS size"

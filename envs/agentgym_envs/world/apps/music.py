@@ -60,8 +60,8 @@ def search_playlists(
     Returns:
         A list of playlist_id, title, public, created_at, owner_email and song_count.
     """
-    words = query.lower().split()
-    where = "".join(" AND instr(lower(y.title), ?)" for _ in words)
+    words = query.split()
+    where = "".join(" AND instr(lower(y.title), lower(?))" for _ in words)
     rows = ctx.db.all(
         f"{_PLAYLISTS} WHERE (y.public OR y.person_id = ?1){where} ORDER BY y.title, y.id",
         ctx.person_id,
