@@ -63,6 +63,17 @@ _AT_HOME = (
     ("Which wine goes with {dish}?", "Something dry and white.", "Thank you, cook."),
     ("I got the job!", "Congratulations! When do you start?", "Next {day}.", "Proud of you."),
 )
+_HELLOS = ("Hi {name}! ", "Hey {name}, ", "{name}? ", "Hello {name}. ", "Good morning {name}! ")
+_TAILS = (
+    " Talk to you later.",
+    " By the way, greetings from {town}.",
+    " My phone is nearly empty.",
+    " Write me when you can.",
+    " I have {number} minutes only.",
+    " Call me after {hour} if not.",
+    " Or on {day}, if you like that better.",
+    " Sorry for the late answer.",
+)
 _SLOTS: dict[str, tuple[str, ...]] = {
     "day": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
     "hour": ("7:30", "8:45", "10:00", "12:15", "13:00", "17:30", "19:00", "20:15"),
@@ -111,7 +122,7 @@ def fill(db: Database, rng: random.Random, people: list[Person], scale: float) -
     db.insert_all("phone_alarms", [_alarm(rng, n % len(people) + 1) for n in range(alarms)])
     count = max(round(ROWS * scale) - len(relations) - alarms, 0)
     texts: list[dict[str, Any]] = []
-    dialogues = _dialogues(rng, relations)
+    dialogues = _dialogues(rng, relations, people)
     while len(texts) < count:
         texts += next(dialogues)
     texts.sort(key=lambda text: text["sent_at"])
@@ -143,7 +154,7 @@ def _alarm(rng: random.Random, person: int) -> dict[str, Any]:
 
 
 def _dialogues(
-    rng: random.Random, relations: list[dict[str, Any]]
+    rng: random.Random, relations: list[dict[str, Any]], people: list[Person]
 ) -> Iterator[list[dict[str, Any]]]:
     """Yield dialogues between people who know each other, without end."""
     pairs = [row for row in relations if row["person_id"] < row["other_id"]]
@@ -154,9 +165,10 @@ def _dialogues(
         sender, receiver = (one, two) if rng.random() < 0.5 else (two, one)
         when = now - timedelta(minutes=rng.randint(120, 300 * 24 * 60))
         slots = {name: rng.choice(values) for name, values in _SLOTS.items()}
-        rows = []
+        slots["name"] = people[receiver - 1].first_name
+        rows: list[dict[str, Any]] = []
         for line in rng.choice(_AT_WORK if pair["kind"] in _WORK else _AT_HOME):
-            text = line.format_map(slots)
+            text = _said(rng, line, first=not rows).format_map(slots)
             rows.append(
                 {
                     "sender_id": sender,
@@ -170,3 +182,9 @@ def _dialogues(
             sender, receiver = receiver, sender
             when += timedelta(seconds=rng.randint(20, 1500))
         yield rows
+
+
+def _said(rng: random.Random, line: str, *, first: bool) -> str:
+    """Return a line as somebody writes it: sometimes with a greeting, sometimes with more."""
+    hello = rng.choice(_HELLOS) if first and rng.random() < 0.5 else ""
+    return hello + line + (rng.choice(_TAILS) if rng.random() < 0.2 else "")
