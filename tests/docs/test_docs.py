@@ -28,7 +28,7 @@ from agentgym.types import Episode
 
 DOCS = Path(__file__).parents[2] / "docs"
 TRAINING = DOCS / "training.md"
-MINE = ("environments.md", "training.md", "algorithms.md", "evaluation.md")
+MINE = ("environments.md", "training.md", "algorithms.md", "evaluation.md", "world.md")
 
 
 def settings_table() -> str:

@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from agentgym_envs.world.apps import APPS
+
+TEXT = (Path(__file__).parents[3] / "docs" / "world.md").read_text()
+
+
+def test_the_example_of_the_document_runs() -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(compile(block, "world.md", "exec"), names)
+    assert names["reward"] == 1.0
+
+
+def test_the_document_names_every_app() -> None:
+    named = re.search(r"^Apps: (.*?)\. Forty", TEXT, re.MULTILINE | re.DOTALL)
+    assert named is not None
+    assert set(re.findall(r"`(\w+)`", named[1])) == {a.name for a in APPS.values() if a.accounts}
