@@ -12,6 +12,7 @@ from agentgym.errors import ConfigError, EnvironmentFault
 from agentgym.tools import tool
 from agentgym.types import Message, Rule, Task, Verdict
 from agentgym_envs.python.interpreter import Interpreter
+from agentgym_envs.world.behaviour import Behaviour
 from agentgym_envs.world.build import SCALES, Size, build
 from agentgym_envs.world.database import Database
 from agentgym_envs.world.difficulty import LEVELS
@@ -108,6 +109,7 @@ class ApiWorld(ToolEnv):
         self._reward = REWARDS[reward]
         self._db: Database | None = None
         self._run: Run | None = None
+        self._behaviour = Behaviour()
         super().__init__(
             split=split,
             max_turns=max_turns,
@@ -131,7 +133,10 @@ class ApiWorld(ToolEnv):
             raise LookupError(f"no task '{task.id}'")
         secret = f"{self.rng.getrandbits(128):032x}"
         self._run = start(self._db, situation, secret=secret, limits=self._calls)
-        return _PROMPT.format(**self.run.service.person, instruction=task.prompt)
+        prompt = _PROMPT.format(**self.run.service.person, instruction=task.prompt)
+        self._behaviour = Behaviour()
+        self._behaviour.show(f"{self.instructions}\n{prompt}")
+        return prompt
 
     def prepare(self) -> None:
         """Start the session while the policy writes its first action."""
@@ -152,6 +157,8 @@ class ApiWorld(ToolEnv):
         if service.fault is not None:
             name = type(service.fault).__name__
             raise EnvironmentFault(f"an API raised {name}: {service.fault}") from service.fault
+        failed = result is None or result.status != "ok" or not result.session_alive
+        self._behaviour.ran(code, failed, service.completed)
         return ENDED if result is None else describe(result, self.interpreter.timeout_s)
 
     def respond(self, action: str) -> Reply:
@@ -160,10 +167,16 @@ class ApiWorld(ToolEnv):
         if self.run.service.completed is not None:
             verdict = self.run.verdict()
             score = self._reward(verdict, self.run.expected)
-            return replace(reply, verdict=replace(verdict, score=score))
+            return replace(reply, verdict=self._counted(replace(verdict, score=score)))
         if self.turns < self.max_turns:
             return reply
-        return replace(reply, verdict=_unfinished(self.max_turns), truncated=self.max_turns > 1)
+        verdict = self._counted(_unfinished(self.max_turns))
+        return replace(reply, verdict=verdict, truncated=self.max_turns > 1)
+
+    def _counted(self, verdict: Verdict) -> Verdict:
+        """Add the counters of the agent's behaviour, which weigh nothing."""
+        counters = self._behaviour.rules(self.run.service.calls)
+        return replace(verdict, rules=verdict.rules + counters)
 
     def _ran(self, parsed: Parsed) -> Reply:
         if not parsed.calls:
@@ -172,6 +185,7 @@ class ApiWorld(ToolEnv):
         first = parsed.calls[0]
         name = first.name if first.name in self.toolbox else None
         messages = [self._result(self.toolbox.run(first), name)]
+        self._behaviour.show(messages[0].content)
         if len(parsed.calls) > 1:
             messages.append(Message("user", _ONE_CELL))
         return Reply(tuple(messages), tool_calls=(name,) if name else ())
