@@ -43,6 +43,35 @@ def test_majority_counts_what_can_be_guessed_without_a_look(world: Database) -> 
     assert majority_share(world, tasks) == 3 / 9
 
 
+@pytest.mark.parametrize(
+    ("split", "least"), [("train", 30), ("dev", 8), ("test_normal", 12), ("test_challenge", 10)]
+)
+def test_each_split_has_enough_scenarios(split: str, least: int) -> None:
+    assert len([each for each in SCENARIOS if each.split == split]) >= least
+
+
+def test_every_challenge_scenario_needs_an_app_that_no_other_split_touches() -> None:
+    for each in SCENARIOS:
+        oracle = "\n".join(situations(each)[0].oracle())
+        new = {app for app in ("calendar", "files") if f"apis.{app}." in oracle}
+        assert new == {"calendar", "files"} & set(each.apps)
+        assert bool(new) == (each.split == "test_challenge")
+
+
+def test_challenge_needs_two_apps_that_no_training_scenario_touches() -> None:
+    touched = {
+        split: {app for each in SCENARIOS if each.split == split for app in each.apps}
+        for split in ("train", "test_challenge")
+    }
+    assert touched["test_challenge"] - touched["train"] == {"calendar", "files"}
+
+
+@pytest.mark.parametrize("split", ["test_normal", "test_challenge"])
+def test_no_answer_fits_more_than_a_tenth_of_a_test_split(split: str, world: Database) -> None:
+    tasks = [task for each in SCENARIOS if each.split == split for task in situations(each)]
+    assert majority_share(world, tasks) <= 0.10
+
+
 class Loose(TotalSent):
     """Asks for nothing."""
 
