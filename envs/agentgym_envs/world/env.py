@@ -17,6 +17,7 @@ from agentgym_envs.world.build import SCALES, Size, build
 from agentgym_envs.world.database import Database
 from agentgym_envs.world.difficulty import LEVELS
 from agentgym_envs.world.episode import Run, start
+from agentgym_envs.world.modifiers import RETRYING, Modifiers
 from agentgym_envs.world.observation import ENDED, describe
 from agentgym_envs.world.rewards import REWARDS
 from agentgym_envs.world.service import Limits as CallLimits
@@ -52,6 +53,9 @@ class ApiWorld(ToolEnv):
         memory_mb: Most memory of the session.
         reward: ``binary``, ``fraction`` or ``guarded``; see `agentgym_envs.world.rewards`.
         max_observation_chars: Longer observations lose their middle.
+        transient_errors: The share of calls that fail once; see `agentgym_envs.world.modifiers`.
+        missing_api: An API, as ``app.api``, that is gone.
+        long_outputs: Whether lists and documentation are padded.
         render_mode: See `agentgym.env.Env`.
     """
 
@@ -90,6 +94,9 @@ class ApiWorld(ToolEnv):
         memory_mb: int = 256,
         reward: Literal["binary", "fraction", "guarded"] = "binary",
         max_observation_chars: int = 8_000,
+        transient_errors: float = 0.0,
+        missing_api: str | None = None,
+        long_outputs: bool = False,
         render_mode: str | None = None,
     ) -> None:
         _refuse(size=(size, SCALES), reward=(reward, REWARDS), level=(level, (None, *LEVELS)))
@@ -105,6 +112,7 @@ class ApiWorld(ToolEnv):
             Limits(memory_mb=memory_mb), cell_timeout_s, setup=SURFACE, handler=self._answer
         )
         self._world = (size, world_seed)
+        self._modifiers = Modifiers(transient_errors, missing_api, long_outputs)
         self._calls = CallLimits(calls_per_cell, 10 * calls_per_cell)
         self._reward = REWARDS[reward]
         self._db: Database | None = None
@@ -132,7 +140,9 @@ class ApiWorld(ToolEnv):
         if situation is None:
             raise LookupError(f"no task '{task.id}'")
         secret = f"{self.rng.getrandbits(128):032x}"
-        self._run = start(self._db, situation, secret=secret, limits=self._calls)
+        self._run = start(
+            self._db, situation, secret=secret, limits=self._calls, modifiers=self._modifiers
+        )
         prompt = _PROMPT.format(**self.run.service.person, instruction=task.prompt)
         self._behaviour = Behaviour()
         self._behaviour.show(f"{self.instructions}\n{prompt}")
@@ -200,8 +210,10 @@ class ApiWorld(ToolEnv):
     def oracle(self, task: Task) -> Iterator[Action]:
         """Run the cells of the scenario's oracle, which finds everything out by the APIs."""
         situation = self.tasks.situation(task.id)
+        first = RETRYING if self._modifiers.transient_errors else ""
         for cell in situation.oracle() if situation else []:
-            yield f"```python\n{cell.strip()}\n```"
+            yield f"```python\n{first}{cell.strip()}\n```"
+            first = ""
 
     def end(self) -> None:
         """End the session and roll the world back."""

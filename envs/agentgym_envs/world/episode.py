@@ -11,6 +11,7 @@ from agentgym_envs.world.apps import APPS
 from agentgym_envs.world.check import judge
 from agentgym_envs.world.database import Database
 from agentgym_envs.world.expect import Expected
+from agentgym_envs.world.modifiers import Modifiers
 from agentgym_envs.world.scenario import Situation
 from agentgym_envs.world.service import Limits, Service
 from agentgym_envs.world.surface import host_apis
@@ -42,6 +43,7 @@ def start(
     secret: str = "",
     limits: Limits | None = None,
     dropped_write: int | None = None,
+    modifiers: Modifiers | None = None,
 ) -> Run:
     """Begin an episode in a world slot; whatever the slot held is rolled back.
 
@@ -51,6 +53,7 @@ def start(
         secret: What tokens are made from.
         limits: How much may be called.
         dropped_write: See `Service`.
+        modifiers: What is made harder; nothing by default.
     """
     db.begin()
     scenario, params = situation.scenario, dict(situation.params)
@@ -66,6 +69,7 @@ def start(
         situation.instruction,
         limits or Limits(),
         dropped_write,
+        modifiers or Modifiers(),
     )
     return Run(service, expected)
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from agentgym_envs.world.database import Database, Row
 from agentgym_envs.world.errors import ApiError, conflict, invalid, unauthorized
+from agentgym_envs.world.modifiers import Modifiers
 from agentgym_envs.world.people import NOW
 from agentgym_envs.world.registry import Api, App, Context, refuse_unknown
 
@@ -52,6 +53,7 @@ class Service:
         instruction: What the person asks for.
         limits: How much may be called.
         dropped_write: For the admission gate: the n-th call that writes leaves no trace.
+        modifiers: What is made harder; nothing by default.
 
     Attributes:
         completed: The arguments of ``complete_task``, once it was called.
@@ -70,6 +72,7 @@ class Service:
     instruction: str = ""
     limits: Limits = field(default_factory=Limits)
     dropped_write: int | None = None
+    modifiers: Modifiers = field(default_factory=Modifiers)
     completed: dict[str, Any] | None = None
     calls: Counter[str] = field(default_factory=Counter)
     errors: Counter[int] = field(default_factory=Counter)
@@ -78,6 +81,10 @@ class Service:
     fault: Exception | None = None
     _in_cell: int = 0
     _tokens: dict[str, tuple[str, Row]] = field(default_factory=dict)
+    _interrupted: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.apps = self.modifiers.without_missing(self.apps)
 
     def new_cell(self) -> None:
         """Count the calls of a cell from here on."""
@@ -115,11 +122,17 @@ class Service:
         self._in_cell += 1
 
     def _called(self, app_name: str, api_name: str, arguments: dict[str, Any]) -> Any:
+        result = self._worked(app_name, api_name, arguments)
+        return self.modifiers.padded(app_name, api_name, result, self.secret)
+
+    def _worked(self, app_name: str, api_name: str, arguments: dict[str, Any]) -> Any:
+        self.modifiers.refuse_missing(app_name, api_name)
         api = self._found(app_name, api_name)
         self.calls[f"{app_name}.{api_name}"] += 1
         if self.completed is not None:
             raise conflict("The task has been completed already.")
         refuse_unstorable(arguments)
+        self.modifiers.interrupt(app_name, api_name, arguments, self.secret, self._interrupted)
         user = self._user(api, arguments)
         given = api.validated(arguments)
         refuse_unstorable(given)
