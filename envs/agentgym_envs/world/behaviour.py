@@ -26,7 +26,10 @@ from agentgym.types import Rule
 __all__ = ["Behaviour", "counts"]
 
 _PREFIX = "behaviour: "
-_WORD = re.compile(r"[^\W\d_]{2,}|\d+(?:\.\d+)?")
+_WORD = re.compile(r"[^\W\d_]{2,}")
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3})")
+_UNITS = (100, 0.01)
 _SMALL = 60
 _MAX_CODE = 20_000  # characters; the literals of longer cells are not looked at
 
@@ -47,16 +50,14 @@ class Behaviour:
     give_ups: int = 0
     repeated_cells: int = 0
     invented_values: int = 0
+    _unread: list[str] = field(default_factory=list)
     _known: set[str | float] = field(default_factory=set)
     _cells: set[str] = field(default_factory=set)
     _last_failed: bool = False
 
     def show(self, text: str) -> None:
-        """Note what the agent has read."""
-        for word in _words(text):
-            self._known.add(word)
-            if isinstance(word, float):  # an amount may be written in the other unit
-                self._known.update((round(word * 100, 2), round(word / 100, 2)))
+        """Note what the agent has read; it is looked at when a cell has literals."""
+        self._unread.append(text)
 
     def ran(self, code: str, failed: bool, completed: Mapping[str, Any] | None) -> None:
         """Count a cell, before what it printed is shown.
@@ -69,13 +70,23 @@ class Behaviour:
         self.repeated_cells += code.strip() in self._cells
         self._cells.add(code.strip())
         for value in _literals(code):
-            new = {word for word in _words(str(value)) if word not in self._known}
+            self._read()
+            new = _words(str(value)) - self._known
             self.invented_values += bool(new)
             self._known |= new
         if completed is not None:
             self.give_ups = int(completed["status"] == "fail" or self._last_failed)
         self.failed_executions += failed
         self._last_failed = failed
+
+    def _read(self) -> None:
+        for text in self._unread:
+            found = _words(text)
+            numbers = [word for word in found if isinstance(word, float)]
+            self._known |= found
+            # An amount may be written in the other unit.
+            self._known.update(round(number * factor, 2) for number in numbers for factor in _UNITS)
+        self._unread.clear()
 
     def rules(self, calls: Mapping[str, int]) -> tuple[Rule, ...]:
         """Return the counters as rules of weight 0.
@@ -107,13 +118,11 @@ def counts(rules: Iterable[Rule]) -> dict[str, int]:
     }
 
 
-def _words(text: str) -> Iterator[str | float]:
-    joined = re.sub(r"(?<=\d),(?=\d{3})", "", text.lower())
-    for word in _WORD.findall(joined):
-        if not word[0].isdecimal():
-            yield word
-        elif len(word) < 30 and not (float(word) < _SMALL and float(word).is_integer()):
-            yield round(float(word), 2)
+def _words(text: str) -> set[str | float]:
+    joined = _THOUSANDS.sub("", text.lower())
+    words: set[str | float] = set(_WORD.findall(joined))
+    numbers = {float(digits) for digits in set(_NUMBER.findall(joined)) if len(digits) < 30}
+    return words | {round(n, 2) for n in numbers if n >= _SMALL or not n.is_integer()}
 
 
 def _literals(code: str) -> Iterator[str | int | float]:
