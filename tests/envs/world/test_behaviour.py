@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
 
+from agentgym.evaluate.runner import evaluate
+from agentgym.policy.scripted import OraclePolicy
+from agentgym.rollout.ledger import episode_from_json, episode_to_json
+from agentgym.rollout.spec import EnvSpec
 from agentgym.types import Rule
 from agentgym_envs.world.behaviour import Behaviour, counts
 from agentgym_envs.world.env import ApiWorld
@@ -153,3 +158,16 @@ def test_oracle_does_none_of_it(env: ApiWorld) -> None:
     found = counts(info["verdict"].rules)
     names = ("doc_lookups", "failed_executions", "give_ups", "repeated_cells", "invented_values")
     assert [found[name] for name in names] == [0] * 5
+
+
+def test_evaluation_and_its_records_keep_the_counters() -> None:
+    spec = EnvSpec("agentgym/ApiWorld-v0", {"size": "small", "transient_errors": 1.0})
+    result = evaluate(spec, OraclePolicy(), tasks=[TASK], split="train")
+    episode = result.groups[0].episodes[0]
+    assert episode.verdict is not None
+    assert episode.reward == 1.0
+    found = counts(episode.verdict.rules)
+    assert (found["failed_executions"], found["calls.pay"] > 1) == (0, True)
+    again = episode_from_json(json.loads(episode_to_json(0, episode)))
+    assert again.verdict is not None
+    assert counts(again.verdict.rules) == found

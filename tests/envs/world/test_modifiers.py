@@ -149,8 +149,8 @@ def test_bad_modifier_is_refused(setting: dict[str, Any]) -> None:
 def test_oracle_that_retries_passes(world: Database, modifiers: Modifiers) -> None:
     tasks = WorldTasks("small")
     failures = 0
-    for split in ("train", "test_challenge"):
-        for task_id in tasks.ids(split)[::9]:
+    for split in tasks.splits:
+        for task_id in tasks.ids(split)[::3]:  # one of each scenario
             situation = tasks.situation(task_id)
             assert situation is not None
             run = start(world, situation, modifiers=modifiers)
