@@ -128,14 +128,14 @@ def _download(rng: random.Random, day: date) -> tuple[str, str]:
 _KINDS: tuple[tuple[str, _Text], ...] = (
     ("/documents/receipts", _receipt),
     ("/documents/bills", _bill),
-    ("/work/meetings", _minutes),
-    ("/work/hours", _hours),
+    ("/office/meetings", _minutes),
+    ("/office/hours", _hours),
     ("/recipes", _recipe),
     ("/documents/travel", _trip),
     ("/diary", _diary),
     ("/downloads", _download),
 )
-_EMPTY = ("/documents/archive", "/work/drafts", "/photos", "/backup")
+_EMPTY = ("/documents/archive", "/office/drafts", "/photos", "/backup")
 
 
 @app.populated_by
