@@ -101,24 +101,23 @@ def _decide(answer: str, gold: str) -> Decision:
 
 
 def _readings(answer: str, gold: str) -> Decision:
-    wanted = read(gold)
-    for text in _spellings(answer, wanted):
-        given = read(text)
-        if (rule := _equal(given, wanted)) is not None:
-            return Decision(True, rule)
-    if _GROUPED.search(gold) and (rule := _equal(read(answer), read(_listed(gold)))) is not None:
+    wanted, given = read(gold), read(answer)
+    if (rule := _equal(given, wanted)) is not None:
         return Decision(True, rule)
-    if same_words(answer, gold) and (wanted.node is None or read(answer).node is None):
+    for text in _other_spellings(answer, wanted):
+        if (rule := _equal(read(text), wanted)) is not None:
+            return Decision(True, rule)
+    if _GROUPED.search(gold) and (rule := _equal(given, read(_listed(gold)))) is not None:
+        return Decision(True, rule)
+    if (wanted.node is None or given.node is None) and same_words(answer, gold):
         return Decision(True, "the same words")
-    unread = [] if read(answer).node or read(answer).quantity else ["answer"]
-    if unread:
+    if given.node is None and given.quantity is None:
         return Decision(False, "not the same words, and the answer cannot be read as mathematics")
     return Decision(False, "not shown to be equal")
 
 
-def _spellings(answer: str, wanted: Reading) -> Iterator[str]:
-    """Yield the answer, and what else its commas could mean."""
-    yield answer
+def _other_spellings(answer: str, wanted: Reading) -> Iterator[str]:
+    """Yield what else the answer's commas, or a letter before it, could mean."""
     decimal = isinstance(wanted.node, Number) and wanted.node.place is not None
     if decimal and _COMMA_DECIMAL.fullmatch(answer):
         yield answer.replace(",", ".")
