@@ -87,6 +87,20 @@ class Tool:
             },
         }
 
+    @property
+    def returns(self) -> str:
+        """What the docstring says of the result; empty if nothing."""
+        said = self._docstring.returns
+        return str(said.description or "") if said else ""
+
+    def validate(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments with the types of the signature; defaults stay out.
+
+        Raises:
+            pydantic.ValidationError: If they do not fit.
+        """
+        return dict(self._compiled[0].validate_python(dict(arguments)))
+
     def run(self, owner: Any, arguments: Mapping[str, Any]) -> str:
         """Validate the arguments and call the function.
 
@@ -109,10 +123,9 @@ class Tool:
         from pydantic import ValidationError
 
         try:
-            given: dict[str, Any] = self._compiled[0].validate_python(dict(arguments))
+            return self.validate(arguments)
         except ValidationError as error:
             raise _BadCall(f"{self.name}: {_explain(error, self._names)}") from error
-        return given
 
     def _self(self, owner: Any) -> tuple[Any, ...]:
         return (owner,) if self._is_method else ()

@@ -93,7 +93,7 @@ class Api:
         from pydantic import ValidationError
 
         try:
-            return dict(self.tool._compiled[0].validate_python(dict(arguments)))
+            return self.tool.validate(arguments)
         except ValidationError as error:
             raise invalid(f"Validation error. Reason: \n{_reasons(error)}") from error
 
@@ -129,7 +129,6 @@ class Api:
     @functools.cached_property
     def doc(self) -> dict[str, Any]:
         """The whole documentation of the API, in AppWorld's shape."""
-        returns = self.tool._docstring.returns
         return {
             "app_name": self.app,
             "api_name": self.name,
@@ -138,7 +137,7 @@ class Api:
             "description": self.description,
             "parameters": self.parameters,
             "response_schemas": {
-                "success": returns.description if returns else "A message.",
+                "success": self.tool.returns or "A message.",
                 "failure": {"message": "string"},
             },
         }
