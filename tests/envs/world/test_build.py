@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from agentgym_envs.world.apps import APPS
-from agentgym_envs.world.build import build
+from agentgym_envs.world.build import Size, build
 from agentgym_envs.world.database import Database
 from agentgym_envs.world.people import KINDS
 
@@ -34,6 +34,19 @@ def test_build_gives_the_same_bytes_in_every_process(hash_seed: str) -> None:
 
 def test_build_differs_by_seed() -> None:
     assert build("small", 1) != build("small", 2)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("size", "least", "most"), [("small", 9_500, 10_500), ("full", 48_000, 55_000)]
+)
+def test_world_has_as_many_rows_as_its_size_says(
+    size: Size, least: int, most: int, seed: int
+) -> None:
+    db = Database(build(size, seed))
+    rows = sum(db.one(f"SELECT COUNT(*) AS n FROM {table}")["n"] for table in db.tables())
+    db.close()
+    assert least <= rows <= most
 
 
 def test_every_person_has_an_account_in_every_app_with_accounts(world: Database) -> None:

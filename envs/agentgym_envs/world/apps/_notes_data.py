@@ -280,7 +280,7 @@ def fill(db: Database, rng: random.Random, people: list[Person], scale: float) -
     db.insert_all("notes_notes", notes)
     db.insert_all("notes_tags", tags)
     lists, items = [], []
-    for n in range(round(LISTS * scale)):
+    for n in range(max(len(people), round(LISTS * scale))):
         slots = _slots(rng)
         title, things = rng.choice(_LISTS)
         created = _before(rng, 200)
