@@ -47,10 +47,15 @@ def _nothing_fails(db: Database, situation: Situation, _: Situation) -> Iterator
         yield "doing nothing passes"
 
 
+def _failure_is_declared(db: Database, situation: Situation, _: Situation) -> Iterator[str]:
+    if start(db, situation).expected.status == "fail" and not situation.scenario.can_fail:
+        yield "it cannot be done, but the scenario does not say can_fail"
+
+
 def _sibling_fails(db: Database, situation: Situation, sibling: Situation) -> Iterator[str]:
     run = start(db, situation)
     if run.expected.status == "fail":
-        return  # giving up is right for all of its variations
+        return  # whose own thing is not there gives up, and is right
     if _played(db, situation, sibling.oracle()).score:
         yield f"the oracle of {sibling.id} passes"
 
@@ -88,6 +93,7 @@ Check = Callable[[Database, Situation, Situation], Iterator[str]]
 GATE: Mapping[str, Check] = {
     "oracle passes": _oracle_passes,
     "nothing fails": _nothing_fails,
+    "failure is declared": _failure_is_declared,
     "sibling fails": _sibling_fails,
     "stray write fails": _stray_write_fails,
     "every write counts": _every_write_counts,

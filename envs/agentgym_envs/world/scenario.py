@@ -24,6 +24,7 @@ __all__ = [
     "Situation",
     "Update",
     "complete",
+    "complete_if",
     "log_in",
 ]
 
@@ -51,12 +52,16 @@ class Scenario(ABC):
         split: Where it belongs: ``train``, ``dev``, ``test_normal`` or ``test_challenge``.
         apps: The apps that it touches.
         phrasings: Three or more ways to ask, as format strings over the parameters.
+        can_fail: Whether of each three siblings one, and only one, cannot be done: who always
+            gives up is then right in a third of the tasks, and in no whole scenario. `sample` must
+            draw both kinds.
     """
 
     name: ClassVar[str]
     split: ClassVar[str]
     apps: ClassVar[tuple[str, ...]]
     phrasings: ClassVar[tuple[str, ...]]
+    can_fail: ClassVar[bool] = False
 
     @abstractmethod
     def sample(self, db: Database, person: Row, rng: random.Random) -> Params | None:
@@ -136,3 +141,12 @@ def complete(answer: str = "", *, status: str = "success") -> str:
     if status != "success":
         given.append(f"status={status!r}")
     return f"apis.supervisor.complete_task({', '.join(given)})"
+
+
+def complete_if(condition: str) -> str:
+    """Return the cell of an oracle that ends the task with success, or gives up.
+
+    Args:
+        condition: A Python expression that is true if the task could be done.
+    """
+    return f"apis.supervisor.complete_task(status='success' if {condition} else 'fail')"

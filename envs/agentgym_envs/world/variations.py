@@ -22,7 +22,8 @@ _LOCK = threading.Lock()
 def situation_of(scenario: Scenario, number: int, size: Size, seed: int) -> Situation:
     """Return a variation: another person for each number, as far as there are people.
 
-    Each three of them, from 1, are siblings: no two have the same oracle.
+    Each three of them, from 1, are siblings: no two have the same oracle, and where the scenario
+    can fail, one of them, the seed says which, cannot be done.
 
     Raises:
         LookupError: If nobody in this world fits the scenario, or its oracle is the same for all.
@@ -31,6 +32,7 @@ def situation_of(scenario: Scenario, number: int, size: Size, seed: int) -> Situ
     siblings = [situation_of(scenario, each, size, seed) for each in range(first, number)]
     taken = [each.oracle() for each in siblings]
     rng = random.Random(f"{seed}/{scenario.name}/{number}")
+    fails = first + random.Random(f"{seed}/{scenario.name}/{first}/fails").randrange(SIBLINGS)
     with _LOCK:
         db = _built(size, seed)
         people = db.all("SELECT * FROM people ORDER BY id")
@@ -38,13 +40,27 @@ def situation_of(scenario: Scenario, number: int, size: Size, seed: int) -> Situ
         for place in range(_ROUNDS * len(people)):
             person = people[(number - 1 + place * SIBLINGS) % len(people)]
             params = scenario.sample(db, person, rng)
-            if params is not None and scenario.oracle(params) not in taken:
-                plain = json.loads(json.dumps(params))
-                return Situation(scenario, number, person["id"], plain)
+            if params is None or scenario.oracle(params) in taken:
+                continue
+            situation = Situation(scenario, number, person["id"], json.loads(json.dumps(params)))
+            if not scenario.can_fail or _fails(db, situation) == (number == fails):
+                return situation
     raise LookupError(
         f"nobody fits variation {number} of '{scenario.name}' in world {size}/{seed}, with an "
         "oracle unlike its siblings'; draw other parameters"
     )
+
+
+def _fails(db: Database, situation: Situation) -> bool:
+    """Tell whether a task cannot be done."""
+    person = db.one("SELECT * FROM people WHERE id = ?", situation.person_id)
+    db.begin()
+    try:
+        situation.scenario.set_up(db, person, dict(situation.params))
+        expected = situation.scenario.expected(db, person, dict(situation.params))
+        return expected.status == "fail"
+    finally:
+        db.rollback()
 
 
 @lru_cache(maxsize=4)

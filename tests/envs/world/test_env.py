@@ -13,7 +13,8 @@ from agentgym_envs.world.apps import APPS
 from agentgym_envs.world.database import Database
 from agentgym_envs.world.env import ApiWorld
 
-APPROVE, TOTAL, CANCEL = "pay_approve_request_1", "pay_total_sent_1", "pay_cancel_no_request_1"
+APPROVE, TOTAL = "pay_approve_request_1", "pay_total_sent_1"
+CANCEL = "pay_cancel_request_3"  # there is no such request
 
 
 def fence(code: str) -> str:

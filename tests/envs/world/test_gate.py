@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
 
+from agentgym_envs.world.build import Size, build
 from agentgym_envs.world.database import Database, Row
+from agentgym_envs.world.episode import start
 from agentgym_envs.world.gate import admit, majority_share
 from agentgym_envs.world.scenario import (
+    SPLITS,
     Expected,
     Insert,
     Params,
@@ -22,8 +26,14 @@ from agentgym_envs.world.variations import situation_of
 SCENARIOS = all_scenarios()
 
 
-def situations(scenario: Scenario) -> list[Situation]:
-    return [situation_of(scenario, number, "small", 0) for number in (1, 2, 3)]
+CAN_FAIL = [each for each in SCENARIOS if each.can_fail]
+WORLDS: tuple[tuple[Size, int], ...] = (("small", 0), ("small", 1), ("small", 2), ("full", 0))
+
+
+def situations(
+    scenario: Scenario, size: Size = "small", seed: int = 0, numbers: Iterable[int] = (1, 2, 3)
+) -> list[Situation]:
+    return [situation_of(scenario, number, size, seed) for number in numbers]
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=[each.name for each in SCENARIOS])
@@ -38,9 +48,10 @@ def test_every_task_of_a_scenario_is_admitted(scenario: Scenario, world: Databas
 
 
 def test_majority_counts_what_can_be_guessed_without_a_look(world: Database) -> None:
-    names = ("pay_approve_request", "pay_total_sent", "pay_cancel_no_request")
+    names = ("pay_approve_request", "pay_total_sent", "pay_cancel_request")
     tasks = [task for each in SCENARIOS if each.name in names for task in situations(each)]
-    assert majority_share(world, tasks) == 3 / 9
+    assert majority_share(world, tasks) == 1 / 9  # one request is not there; sums are all unlike
+    assert majority_share(world, [*tasks, *(tasks[-1:] * 3)]) == 4 / 12  # a sum, four times
 
 
 @pytest.mark.parametrize(
@@ -66,10 +77,29 @@ def test_challenge_needs_two_apps_that_no_training_scenario_touches() -> None:
     assert touched["test_challenge"] - touched["train"] == {"calendar", "files"}
 
 
-@pytest.mark.parametrize("split", ["test_normal", "test_challenge"])
-def test_no_answer_fits_more_than_a_tenth_of_a_test_split(split: str, world: Database) -> None:
-    tasks = [task for each in SCENARIOS if each.split == split for task in situations(each)]
-    assert majority_share(world, tasks) <= 0.10
+@pytest.mark.parametrize("numbers", [(1, 2, 3), range(4, 13)], ids=["official", "further"])
+@pytest.mark.parametrize(("size", "seed"), WORLDS)
+@pytest.mark.parametrize("split", SPLITS)
+def test_no_guess_is_right_for_more_than_a_tenth_of_a_split(
+    split: str, size: Size, seed: int, numbers: Iterable[int]
+) -> None:
+    found = (situations(each, size, seed, numbers) for each in SCENARIOS if each.split == split)
+    db = Database(build(size, seed))
+    assert majority_share(db, [task for tasks in found for task in tasks]) <= 0.10
+    db.close()
+
+
+@pytest.mark.parametrize("scenario", CAN_FAIL, ids=[each.name for each in CAN_FAIL])
+def test_one_of_three_siblings_cannot_be_done(scenario: Scenario, world: Database) -> None:
+    tasks = situations(scenario, numbers=range(1, 31))
+    fails = [start(world, task).expected.status == "fail" for task in tasks]
+    triples = [fails[first : first + 3] for first in range(0, 30, 3)]
+    assert [sum(triple) for triple in triples] == [1] * 10
+    assert len({triple.index(True) for triple in triples}) > 1  # the number does not tell
+
+
+def test_each_split_has_tasks_that_cannot_be_done() -> None:
+    assert {each.split for each in CAN_FAIL} == set(SPLITS)
 
 
 class Loose(TotalSent):
@@ -99,6 +129,21 @@ def test_gate_refuses_a_task_that_asks_for_nothing(world: Database) -> None:
         "sibling fails: the oracle of pay_total_sent_2 passes",
         "every write counts: the oracle passes without its write 1",
     ]
+
+
+class Hopeless(TotalSent):
+    """Cannot be done, and does not say so."""
+
+    def expected(self, db: Database, person: Row, params: Params) -> Expected:
+        return Expected(status="fail")
+
+    def oracle(self, params: Params) -> list[str]:
+        return [complete(status="fail")]
+
+
+def test_gate_refuses_a_failure_that_is_not_declared(world: Database) -> None:
+    one, two = (replace(task, scenario=Hopeless()) for task in situations(TotalSent())[:2])
+    assert [line.split(": ")[1] for line in admit(world, one, two)] == ["failure is declared"]
 
 
 def test_gate_refuses_an_oracle_that_fails(world: Database) -> None:

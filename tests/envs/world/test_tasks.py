@@ -7,7 +7,7 @@ import pytest
 from agentgym.errors import ConfigError
 from agentgym_envs.world.apps import APPS
 from agentgym_envs.world.difficulty import LEVELS, level_of, points
-from agentgym_envs.world.scenario import SPLITS, Scenario, complete, log_in
+from agentgym_envs.world.scenario import SPLITS, Scenario, complete, complete_if, log_in
 from agentgym_envs.world.scenarios import all_scenarios
 from agentgym_envs.world.scenarios.pay_basics import TotalSent
 from agentgym_envs.world.tasks import WorldTasks
@@ -76,3 +76,4 @@ def test_oracle_cells() -> None:
     assert "username=profile['phone_number'], password=passwords['phone']" in log_in("phone")
     assert complete("x + 1") == "apis.supervisor.complete_task(answer=x + 1)"
     assert complete(status="fail") == "apis.supervisor.complete_task(status='fail')"
+    assert complete_if("x") == "apis.supervisor.complete_task(status='success' if x else 'fail')"

@@ -14,10 +14,12 @@ from agentgym_envs.world.scenario import (
     Scenario,
     Update,
     complete,
+    complete_if,
     log_in,
 )
 from agentgym_envs.world.scenarios._letters import (
     CENTS,
+    Says,
     add_mail,
     contacts,
     euros,
@@ -229,12 +231,13 @@ class BookFirstGap(Scenario):
         ]
 
 
-class MoveForeignEvent(Scenario):
-    """Move an event that somebody else organizes: that cannot be done."""
+class MoveEvent(Scenario):
+    """Move an event and tell a guest, unless the guest is who organizes it."""
 
-    name = "calendar_move_foreign_event"
+    name = "calendar_move_event"
     split = "test_challenge"
     apps = ("calendar", "phone")
+    can_fail = True
     phrasings = (
         'Move my calendar event "{title}" on {day} to {time} on the same day; only if that works,'
         " text {name} the new time.",
@@ -245,42 +248,65 @@ class MoveForeignEvent(Scenario):
     )
 
     def sample(self, db: Database, person: Row, rng: random.Random) -> Params | None:
-        """Draw the organizer, the title and the times."""
+        """Draw the other, who of the two organizes the event, the title and the times."""
         known = contacts(db, person)
         if not known:
             return None
-        organizer = rng.choice(known)
+        other = rng.choice(known)
         return {
-            "name": full_name(organizer),
-            "organizer": organizer["id"],
+            "name": full_name(other),
+            "other": other["id"],
+            "foreign": rng.random() < 0.5,
             "title": rng.choice(_TITLES),
             "day": f"2025-06-{rng.randint(2, 27):02d}",
             "time": rng.choice(("18:30", "19:15", "20:45")),
         }
 
     def set_up(self, db: Database, person: Row, params: Params) -> None:
-        """Add the event of the other, and an own one of the title on the day after."""
+        """Add the event, and one of its title on the day after that the other of the two has."""
         day, title = params["day"], params["title"]
-        span = (f"{day}T17:00:00", f"{day}T18:00:00")
-        _add_event(db, params["organizer"], title, span, {person["id"]: "accepted"})
         after = f"{day[:8]}{int(day[8:]) + 1:02d}"
-        span = (f"{after}T17:00:00", f"{after}T18:00:00")
-        _add_event(db, person["id"], title, span, {params["organizer"]: "accepted"})
+        both = (person["id"], params["other"])
+        for when, foreign in ((day, params["foreign"]), (after, not params["foreign"])):
+            organizer, guest = both[::-1] if foreign else both
+            span = (f"{when}T17:00:00", f"{when}T18:00:00")
+            _add_event(db, organizer, title, span, {guest: "accepted"})
 
     def expected(self, db: Database, person: Row, params: Params) -> Expected:
-        """Return that it cannot be done."""
-        return Expected(status="fail")
+        """Return the moved event and the text, or that only somebody else could move it."""
+        day, time = params["day"], params["time"]
+        event = db.one(
+            "SELECT * FROM calendar_events WHERE title = ?1 AND organizer_id IN (?2, ?3)"
+            " AND starts_at = ?4",
+            params["title"],
+            person["id"],
+            params["other"],
+            f"{day}T17:00:00",
+        )
+        if event["organizer_id"] != person["id"]:
+            return Expected(status="fail")
+        end = f"{int(time[:2]) + 1}{time[2:]}"  # it lasts an hour
+        moved = {"starts_at": f"{day}T{time}:00", "ends_at": f"{day}T{end}:00"}
+        said = texted(person["id"], params["other"], Says(time))
+        return Expected(changes=(Update("calendar_events", event["id"], moved), said))
 
     def oracle(self, params: Params) -> list[str]:
-        """Look who organizes the event."""
+        """Look who organizes the event, then move it and tell the other, or give up."""
         return [
-            log_in("calendar"),
+            log_in("calendar", "phone"),
             ALL_PAGES,
             "found = all_pages(apis.calendar.search_events, access_token=tokens['calendar'],"
             f" query={params['title']!r})\n"
             f"mine = [row for row in found if row['starts_at'][:10] == {params['day']!r}]\n"
-            "print(mine[0]['my_status'])",
-            complete(status="fail"),
+            "works = mine[0]['my_status'] == 'organizer'",
+            "if works:\n    apis.calendar.update_event(event_id=mine[0]['event_id'],"
+            f" starts_at='{params['day']}T{params['time']}:00', access_token=tokens['calendar'])",
+            "known = all_pages(apis.phone.search_contacts, access_token=tokens['phone'],"
+            f" query={params['name']!r})\n"
+            "if works:\n"
+            "    apis.phone.send_text_message(phone_number=known[0]['phone_number'],"
+            f" text='It is at {params['time']} now.', access_token=tokens['phone'])",
+            complete_if("works"),
         ]
 
 
@@ -364,4 +390,4 @@ class PayRentByFile(Scenario):
         ]
 
 
-SCENARIOS = (DeclineAndTell(), BookFirstGap(), MoveForeignEvent(), PayRentByFile())
+SCENARIOS = (DeclineAndTell(), BookFirstGap(), MoveEvent(), PayRentByFile())

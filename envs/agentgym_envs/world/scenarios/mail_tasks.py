@@ -7,12 +7,14 @@ import random
 from agentgym_envs.world.database import Database, Row
 from agentgym_envs.world.scenario import (
     ALL_PAGES,
+    Delete,
     Expected,
     Insert,
     Params,
     Scenario,
     Update,
     complete,
+    complete_if,
     log_in,
 )
 from agentgym_envs.world.scenarios._letters import (
@@ -440,12 +442,13 @@ class ListFromMail(Scenario):
         ]
 
 
-class SendNoDraft(Scenario):
-    """Send a draft that is not there; one of the same subject is to somebody else."""
+class SendDraft(Scenario):
+    """Send a draft, unless the only one of its subject is to somebody else."""
 
-    name = "mail_send_no_draft"
+    name = "mail_send_draft"
     split = "train"
     apps = ("mail",)
+    can_fail = True
     phrasings = (
         'Send the draft "{subject}" that I have written to {name}.',
         'Among my drafts is one to {name}, "{subject}". Please send it as it is.',
@@ -453,36 +456,52 @@ class SendNoDraft(Scenario):
     )
 
     def sample(self, db: Database, person: Row, rng: random.Random) -> Params | None:
-        """Draw whom the draft would be to, and whom it is to."""
+        """Draw two people, and whether there is a draft to the one who is named."""
         named, other = others(db, person, rng, 2)
         return {
             "name": full_name(named),
             "subject": f"About the {rng.choice(_OUTINGS)}",
+            "id": named["id"],
             "named": named["email"],
             "other": other["email"],
+            "there": rng.random() < 0.5,
         }
 
     def set_up(self, db: Database, person: Row, params: Params) -> None:
-        """Add a draft of the subject to another, and one of another subject to the person."""
-        for to, subject in ((params["other"], params["subject"]), (params["named"], "Next week")):
+        """Add a draft of the subject to another, another to the person, and perhaps the draft."""
+        rows = [(params["other"], params["subject"]), (params["named"], "Next week")]
+        rows += [(params["named"], params["subject"])] if params["there"] else []
+        for to, subject in rows:
             row = {"person_id": person["id"], "recipients": to, "subject": subject}
             row |= {"body": "Shall we talk about it?", "updated_at": "2025-05-17T12:00:00"}
             db.insert("mail_drafts", row)
 
     def expected(self, db: Database, person: Row, params: Params) -> Expected:
-        """Return that it cannot be done."""
-        return Expected(status="fail")
+        """Return the mail that was a draft, or that there is none."""
+        draft = db.first(
+            "SELECT * FROM mail_drafts WHERE person_id = ? AND subject = ? AND recipients = ?",
+            person["id"],
+            params["subject"],
+            params["named"],
+        )
+        if draft is None:
+            return Expected(status="fail")
+        message = {"subject": draft["subject"], "body": draft["body"]}
+        sent = mailed(person["id"], params["id"], message)
+        return Expected(changes=(Delete("mail_drafts", draft["id"]), *sent))
 
     def oracle(self, params: Params) -> list[str]:
-        """Look through the drafts; there is no such."""
+        """Look through the drafts, then send the one or give up."""
         address = params["name"].lower().replace(" ", ".")
         return [
             log_in("mail"),
             ALL_PAGES,
             "found = all_pages(apis.mail.show_drafts, access_token=tokens['mail'])\n"
             f"mine = [row for row in found if row['subject'] == {params['subject']!r}"
-            f" and any({address!r} in to for to in row['recipient_emails'])]\nprint(mine)",
-            complete(status="fail"),
+            f" and any({address!r} in to for to in row['recipient_emails'])]",
+            "for row in mine:\n    apis.mail.send_draft(draft_id=row['draft_id'],"
+            " access_token=tokens['mail'])",
+            complete_if("mine"),
         ]
 
 
@@ -493,5 +512,5 @@ SCENARIOS = (
     AnswerWithNumber(),
     MostMail(),
     ListFromMail(),
-    SendNoDraft(),
+    SendDraft(),
 )

@@ -17,6 +17,7 @@ from agentgym_envs.world.scenario import (
     Params,
     Scenario,
     complete,
+    complete_if,
     log_in,
 )
 
@@ -338,6 +339,7 @@ class TextedSong(Scenario):
     name = "music_texted_song"
     split = "train"
     apps = ("music", "phone")
+    can_fail = True
     phrasings = (
         "{name} has recommended songs to me by text message. Add the one recommended last to my"
         ' playlist "{title}"; if the music app does not have it, give up.',
@@ -403,7 +405,7 @@ class TextedSong(Scenario):
             _PLAYLIST.format(title=params["title"]),
             "if songs:\n    apis.music.add_song_to_playlist(access_token=tokens['music'],"
             " playlist_id=id_, song_id=songs[0]['song_id'])",
-            "apis.supervisor.complete_task(status='success' if songs else 'fail')",
+            complete_if("songs"),
         ]
 
 

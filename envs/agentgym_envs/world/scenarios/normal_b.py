@@ -9,11 +9,13 @@ from agentgym_envs.world.database import Database, Row
 from agentgym_envs.world.people import NOW
 from agentgym_envs.world.scenario import (
     ALL_PAGES,
+    Delete,
     Expected,
     Insert,
     Params,
     Scenario,
     complete,
+    complete_if,
     log_in,
 )
 from agentgym_envs.world.scenarios._letters import add_mail, full_name, others
@@ -279,12 +281,13 @@ class AlarmBeforeTrain(Scenario):
         ]
 
 
-class RemoveNoSong(Scenario):
-    """Take a song off a playlist that does not have it; another playlist does."""
+class RemoveSong(Scenario):
+    """Remove a song from a playlist, which in some variations does not have it."""
 
-    name = "music_remove_no_song"
+    name = "music_remove_song"
     split = "test_normal"
     apps = ("music",)
+    can_fail = True
     phrasings = (
         'Remove "{song}" by {artist} from my playlist "{title}".',
         'On my playlist "{title}" is the song "{song}" by {artist}. Take it off, and leave my other'
@@ -293,7 +296,7 @@ class RemoveNoSong(Scenario):
     )
 
     def sample(self, db: Database, person: Row, rng: random.Random) -> Params | None:
-        """Draw the playlists and the songs."""
+        """Draw the playlists, the songs, and whether the song is where it is said to be."""
         title, rest = rng.sample(_MIXES, 2)
         song, *more = rng.sample(_songs(db), 4)
         return {
@@ -303,13 +306,14 @@ class RemoveNoSong(Scenario):
             "rest": rest,
             "id": song["id"],
             "more": [row["id"] for row in more],
+            "there": rng.random() < 0.5,
         }
 
     def set_up(self, db: Database, person: Row, params: Params) -> None:
-        """Add the playlist without the song, and two with it: one own, one of the title."""
+        """Add the playlist, and two with the song: one own, one of the title."""
         me, song, more = person["id"], params["id"], params["more"]
         for owner, title, songs in (
-            (me, params["title"], more[:2]),
+            (me, params["title"], [more[0], song] if params["there"] else more[:2]),
             (me, params["rest"], [more[2], song]),
             (me % 40 + 1, params["title"], [song]),
         ):
@@ -319,11 +323,20 @@ class RemoveNoSong(Scenario):
                 db.insert("music_playlist_songs", {"playlist_id": playlist, "song_id": id_})
 
     def expected(self, db: Database, person: Row, params: Params) -> Expected:
-        """Return that it cannot be done."""
-        return Expected(status="fail")
+        """Return the place on the playlist that is gone, or that the song is not there."""
+        place = db.first(
+            "SELECT s.id FROM music_playlist_songs s JOIN music_playlists p ON p.id = s.playlist_id"
+            " WHERE p.person_id = ? AND p.title = ? AND s.song_id = ?",
+            person["id"],
+            params["title"],
+            params["id"],
+        )
+        if place is None:
+            return Expected(status="fail")
+        return Expected(changes=(Delete("music_playlist_songs", place["id"]),))
 
     def oracle(self, params: Params) -> list[str]:
-        """Read the playlist."""
+        """Read the playlist, then remove the song or give up."""
         return [
             log_in("music"),
             ALL_PAGES,
@@ -331,9 +344,11 @@ class RemoveNoSong(Scenario):
             f"[mine] = [row for row in found if row['title'] == {params['title']!r}]\n"
             "songs = apis.music.show_playlist(playlist_id=mine['playlist_id'],"
             " access_token=tokens['music'])['songs']\n"
-            f"print([row for row in songs if row['title'] == {params['song']!r}])",
-            complete(status="fail"),
+            f"songs = [row for row in songs if row['title'] == {params['song']!r}]",
+            "for row in songs:\n    apis.music.remove_song_from_playlist(song_id=row['song_id'],"
+            " playlist_id=mine['playlist_id'], access_token=tokens['music'])",
+            complete_if("songs"),
         ]
 
 
-SCENARIOS = (PlaylistFromNote(), LabelByRelation(), AlarmBeforeTrain(), RemoveNoSong())
+SCENARIOS = (PlaylistFromNote(), LabelByRelation(), AlarmBeforeTrain(), RemoveSong())

@@ -13,6 +13,7 @@ from agentgym_envs.world.scenario import (
     Scenario,
     Update,
     complete,
+    complete_if,
     log_in,
 )
 from agentgym_envs.world.scenarios._letters import (
@@ -373,12 +374,13 @@ class TextCode(Scenario):
         ]
 
 
-class CheckNoItem(Scenario):
-    """Check an item that is not on the list; it is on another, and on somebody else's."""
+class CheckItem(Scenario):
+    """Check an item that may not be on the list, but is on another and on somebody else's."""
 
-    name = "notes_check_no_item"
+    name = "notes_check_item"
     split = "dev"
     apps = ("notes",)
+    can_fail = True
     phrasings = (
         'Check off "{job}" on my to-do list "{title}".',
         'I have done "{job}". Mark it as done on my list "{title}", please.',
@@ -386,24 +388,35 @@ class CheckNoItem(Scenario):
     )
 
     def sample(self, db: Database, person: Row, rng: random.Random) -> Params | None:
-        """Draw the lists and the item."""
+        """Draw the lists, the item, and whether it is on the list."""
         title, other = rng.sample(_PROJECTS, 2)
         job, *rest = rng.sample(_JOBS, 4)
-        return {"title": title, "other": other, "job": job, "rest": rest}
+        there = rng.random() < 0.5
+        return {"title": title, "other": other, "job": job, "rest": rest, "there": there}
 
     def set_up(self, db: Database, person: Row, params: Params) -> None:
-        """Add the list without the item, and two others with it."""
+        """Add the list, with or without the item, and two others with it."""
         me, job, rest = person["id"], params["job"], params["rest"]
-        _add_list(db, me, params["title"], [(rest[0], False), (rest[1], True)])
+        first = job if params["there"] else rest[0]
+        _add_list(db, me, params["title"], [(first, False), (rest[1], True)])
         _add_list(db, me, params["other"], [(rest[2], False), (job, False)])
         _add_list(db, me % 40 + 1, params["title"], [(job, False)])
 
     def expected(self, db: Database, person: Row, params: Params) -> Expected:
-        """Return that it cannot be done."""
-        return Expected(status="fail")
+        """Return the checked item, or that it is not there."""
+        item = db.first(
+            "SELECT i.id FROM notes_items i JOIN notes_lists l ON l.id = i.list_id"
+            " WHERE l.person_id = ? AND l.title = ? AND i.text = ?",
+            person["id"],
+            params["title"],
+            params["job"],
+        )
+        if item is None:
+            return Expected(status="fail")
+        return Expected(changes=(Update("notes_items", item["id"], {"checked": 1}),))
 
     def oracle(self, params: Params) -> list[str]:
-        """Read the list."""
+        """Read the list, then check the item or give up."""
         return [
             log_in("notes"),
             ALL_PAGES,
@@ -412,8 +425,10 @@ class CheckNoItem(Scenario):
             f"[mine] = [row for row in found if row['title'] == {params['title']!r}]\n"
             "items = apis.notes.show_list(list_id=mine['list_id'],"
             " access_token=tokens['notes'])['items']\n"
-            f"print([item for item in items if item['text'] == {params['job']!r}])",
-            complete(status="fail"),
+            f"done = [item for item in items if item['text'] == {params['job']!r}]",
+            "for item in done:\n    apis.notes.check_item(item_id=item['item_id'],"
+            " access_token=tokens['notes'])",
+            complete_if("done"),
         ]
 
 
@@ -423,5 +438,5 @@ SCENARIOS = (
     RequestShares(),
     SumCosts(),
     TextCode(),
-    CheckNoItem(),
+    CheckItem(),
 )

@@ -1,4 +1,4 @@
-"""First scenarios of pay: approve a request, add up what was sent, and a request that is not."""
+"""First scenarios of pay: approve a request, add up what was sent, take a request back."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from agentgym_envs.world.scenario import (
     Scenario,
     Update,
     complete,
+    complete_if,
     log_in,
 )
 
@@ -152,12 +153,13 @@ class TotalSent(Scenario):
         ]
 
 
-class CancelNoRequest(Scenario):
-    """Cancel a payment request that was never sent; similar ones must be left alone."""
+class CancelRequest(Scenario):
+    """Cancel a payment request among similar ones; in some variations it was never sent."""
 
-    name = "pay_cancel_no_request"
+    name = "pay_cancel_request"
     split = "train"
     apps = ("pay",)
+    can_fail = True
     phrasings = (
         "Cancel the payment request that I have sent to {name}.",
         "I asked {name} for money in pay. Take that request back.",
@@ -165,7 +167,7 @@ class CancelNoRequest(Scenario):
     )
 
     def sample(self, db: Database, person: Row, rng: random.Random) -> Params | None:
-        """Draw somebody who was not asked, and another who is."""
+        """Draw who was asked, or not, and another who was."""
         others = _strangers(db, person)
         if len(others) < 2:
             return None
@@ -174,28 +176,42 @@ class CancelNoRequest(Scenario):
             "name": f"{named['first_name']} {named['last_name']}",
             "named": named["id"],
             "other": other["id"],
+            "sent": rng.random() < 0.5,
         }
 
     def set_up(self, db: Database, person: Row, params: Params) -> None:
-        """Add a request to somebody else, and one that goes the other way."""
-        _request(db, person["id"], params["other"], 2_500, "tickets")
-        _request(db, params["named"], person["id"], 2_500, "tickets")
+        """Add a request to somebody else, one that goes the other way, and perhaps the request."""
+        me, named = person["id"], params["named"]
+        _request(db, me, params["other"], 2_500, "tickets")
+        _request(db, named, me, 2_500, "tickets")
+        if params["sent"]:
+            _request(db, me, named, 2_500, "tickets")
 
     def expected(self, db: Database, person: Row, params: Params) -> Expected:
-        """Return that it cannot be done."""
-        return Expected(status="fail")
+        """Return the closed request, or that there is none."""
+        request = db.first(
+            "SELECT id FROM pay_requests WHERE requester_id = ? AND payer_id = ?",
+            person["id"],
+            params["named"],
+        )
+        if request is None:
+            return Expected(status="fail")
+        closed = Update("pay_requests", request["id"], {"status": "cancelled"}, ("closed_at",))
+        return Expected(changes=(closed,))
 
     def oracle(self, params: Params) -> list[str]:
-        """Look for the request; there is none."""
+        """Look for the request, then cancel it or give up."""
         return [
             log_in("pay"),
             ALL_PAGES,
             "found = all_pages(apis.pay.show_payment_requests, access_token=tokens['pay'],"
             " direction='sent', status='pending')\n"
             f"ids = [row['request_id'] for row in found if row['payer_name'] == "
-            f"{params['name']!r}]\nprint(ids)",
-            complete(status="fail"),
+            f"{params['name']!r}]",
+            "for id_ in ids:\n"
+            "    apis.pay.cancel_request(request_id=id_, access_token=tokens['pay'])",
+            complete_if("ids"),
         ]
 
 
-SCENARIOS = (ApproveRequest(), TotalSent(), CancelNoRequest())
+SCENARIOS = (ApproveRequest(), TotalSent(), CancelRequest())

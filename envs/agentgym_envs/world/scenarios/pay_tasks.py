@@ -15,6 +15,7 @@ from agentgym_envs.world.scenario import (
     Scenario,
     Update,
     complete,
+    complete_if,
     log_in,
 )
 
@@ -216,6 +217,7 @@ class SendIfEnough(Scenario):
     name = "pay_send_if_enough"
     split = "train"
     apps = ("pay",)
+    can_fail = True
     phrasings = (
         "Send {amount} cents to {email} from my pay balance. Do not charge a card for it: if the"
         " balance is too low, it cannot be done.",
@@ -252,7 +254,7 @@ class SendIfEnough(Scenario):
             f" >= {params['amount']}\n"
             "if enough:\n    apis.pay.send_money(access_token=tokens['pay'],"
             f" email={params['email']!r}, amount={params['amount']})",
-            "apis.supervisor.complete_task(status='success' if enough else 'fail')",
+            complete_if("enough"),
         ]
 
 
@@ -262,6 +264,7 @@ class TopUp(Scenario):
     name = "pay_top_up"
     split = "train"
     apps = ("pay",)
+    can_fail = True
     phrasings = (
         "Fill my pay balance up to exactly {target} cents from the card named {card}. Only that"
         " card may be used.",
@@ -307,7 +310,7 @@ class TopUp(Scenario):
             "balance = apis.pay.show_balance(access_token=tokens['pay'])['balance']\n"
             "if valid:\n    apis.pay.add_money(access_token=tokens['pay'],"
             f" amount={params['target']} - balance, card_id=card['card_id'])",
-            "apis.supervisor.complete_task(status='success' if valid else 'fail')",
+            complete_if("valid"),
         ]
 
 

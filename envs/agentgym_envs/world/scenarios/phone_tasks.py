@@ -8,11 +8,13 @@ from datetime import datetime, timedelta
 from agentgym_envs.world.database import Database, Row
 from agentgym_envs.world.scenario import (
     ALL_PAGES,
+    Delete,
     Expected,
     Params,
     Scenario,
     Update,
     complete,
+    complete_if,
     log_in,
 )
 from agentgym_envs.world.scenarios._letters import (
@@ -322,12 +324,13 @@ class NewNumber(Scenario):
         ]
 
 
-class NoSuchAlarm(Scenario):
-    """Delete an alarm that is not there: its label and its time are those of two others."""
+class DeleteAlarm(Scenario):
+    """Delete an alarm that is not there in some variations, but its label and its time are."""
 
-    name = "phone_delete_no_alarm"
+    name = "phone_delete_alarm"
     split = "train"
     apps = ("phone",)
+    can_fail = True
     phrasings = (
         'Delete my alarm "{label}" at {time}.',
         'I do not need the {time} alarm "{label}" any more. Remove it from my phone.',
@@ -335,35 +338,52 @@ class NoSuchAlarm(Scenario):
     )
 
     def sample(self, db: Database, person: Row, rng: random.Random) -> Params | None:
-        """Draw label and time, and those of the others."""
+        """Draw label and time, those of the others, and whether there is such an alarm."""
         label, rest = rng.sample(_LABELS, 2)
         hours = rng.sample(range(6, 22), 2)
         times = [f"{hour:02d}:{rng.choice((13, 27, 41)):02d}" for hour in hours]
-        return {"label": label, "rest": rest, "time": times[0], "other_time": times[1]}
+        return {
+            "label": label,
+            "rest": rest,
+            "time": times[0],
+            "other_time": times[1],
+            "there": rng.random() < 0.5,
+        }
 
     def set_up(self, db: Database, person: Row, params: Params) -> None:
-        """Add an alarm of the label, one of the time, and the very one to somebody else."""
+        """Add an alarm of the label, one of the time, and one of both, own or another's."""
+        me = person["id"]
         for owner, label, time in (
-            (person["id"], params["label"], params["other_time"]),
-            (person["id"], params["rest"], params["time"]),
-            (person["id"] % 40 + 1, params["label"], params["time"]),
+            (me, params["label"], params["other_time"]),
+            (me if params["there"] else me % 40 + 1, params["label"], params["time"]),
+            (me, params["rest"], params["time"]),
         ):
             row = {"person_id": owner, "time": time, "label": label, "repeat_days": "sat,sun"}
             db.insert("phone_alarms", {**row, "enabled": 1, "snooze_minutes": 10})
 
     def expected(self, db: Database, person: Row, params: Params) -> Expected:
-        """Return that it cannot be done."""
-        return Expected(status="fail")
+        """Return the deleted alarm, or that there is none."""
+        alarm = db.first(
+            "SELECT id FROM phone_alarms WHERE person_id = ? AND label = ? AND time = ?",
+            person["id"],
+            params["label"],
+            params["time"],
+        )
+        if alarm is None:
+            return Expected(status="fail")
+        return Expected(changes=(Delete("phone_alarms", alarm["id"]),))
 
     def oracle(self, params: Params) -> list[str]:
-        """Look through all alarms."""
+        """Look through all alarms, then delete the one or give up."""
         return [
             log_in("phone"),
             ALL_PAGES,
             "found = all_pages(apis.phone.show_alarms, access_token=tokens['phone'])\n"
             f"mine = [row for row in found if row['label'] == {params['label']!r}"
-            f" and row['time'] == {params['time']!r}]\nprint(mine)",
-            complete(status="fail"),
+            f" and row['time'] == {params['time']!r}]",
+            "for row in mine:\n    apis.phone.delete_alarm(alarm_id=row['alarm_id'],"
+            " access_token=tokens['phone'])",
+            complete_if("mine"),
         ]
 
 
@@ -502,7 +522,7 @@ SCENARIOS = (
     ShiftAlarms(),
     SettleByText(),
     NewNumber(),
-    NoSuchAlarm(),
+    DeleteAlarm(),
     LastTextAbout(),
     RequestFromTexts(),
 )

@@ -13,6 +13,7 @@ from agentgym_envs.world.scenario import (
     Scenario,
     Update,
     complete,
+    complete_if,
     log_in,
 )
 from agentgym_envs.world.scenarios._shop_rows import (
@@ -125,6 +126,7 @@ class BuyMany(Scenario):
     name = "shop_buy_many"
     split = "train"
     apps = ("shop",)
+    can_fail = True
     phrasings = (
         "Order {quantity} pieces of the {product}, to my home address, with whichever of my cards"
         " is valid the longest. If there are not enough in stock, order nothing at all.",
@@ -177,7 +179,7 @@ class BuyMany(Scenario):
             "card = max(cards, key=lambda row: row['expires'])",
             "if enough:\n    apis.shop.add_to_cart(access_token=tokens['shop'],"
             f" product_id=product['product_id'], quantity={params['quantity']})\n    {_PLACE}",
-            "apis.supervisor.complete_task(status='success' if enough else 'fail')",
+            complete_if("enough"),
         ]
 
 
@@ -187,6 +189,7 @@ class ReturnLatest(Scenario):
     name = "shop_return_latest"
     split = "train"
     apps = ("shop",)
+    can_fail = True
     phrasings = (
         "Return all pieces of the {product} from my latest order of it, as far as they were not"
         ' returned before, in one return with the reason "{reason}".',
@@ -252,7 +255,7 @@ class ReturnLatest(Scenario):
             "if in_time:\n    apis.shop.return_item(access_token=tokens['shop'],"
             " order_item_id=item['order_item_id'], quantity=item['quantity'] - item['returned'],"
             f" reason={params['reason']!r})",
-            "apis.supervisor.complete_task(status='success' if in_time else 'fail')",
+            complete_if("in_time"),
         ]
 
 
@@ -262,6 +265,7 @@ class CancelLatest(Scenario):
     name = "shop_cancel_latest"
     split = "train"
     apps = ("shop",)
+    can_fail = True
     phrasings = (
         "Cancel my latest order of the {product}. Older orders of it must stay.",
         "I have ordered the {product} more than once. Cancel the newest of these orders, and no"
@@ -319,7 +323,7 @@ class CancelLatest(Scenario):
             "open = found[0]['status'] == 'placed'\n"
             "if open:\n    apis.shop.cancel_order(access_token=tokens['shop'],"
             " order_id=found[0]['order_id'])",
-            "apis.supervisor.complete_task(status='success' if open else 'fail')",
+            complete_if("open"),
         ]
 
 
