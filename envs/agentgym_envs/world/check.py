@@ -9,6 +9,7 @@ from agentgym.types import Rule, Verdict
 from agentgym_envs.world.answers import same_answer
 from agentgym_envs.world.database import Change
 from agentgym_envs.world.expect import Expected, ExpectedChange
+from agentgym_envs.world.pairing import paired
 
 __all__ = ["COLLATERAL", "judge"]
 
@@ -25,7 +26,7 @@ def judge(
         changes: The net difference that the episode made.
         completed: The arguments of ``complete_task``; None if it was never called.
     """
-    pairs = _paired(expected.changes, changes)
+    pairs = paired(expected.changes, changes)
     rules = [_change_rule(n, wanted, n in pairs) for n, wanted in enumerate(expected.changes)]
     if expected.status == "success":
         rules.append(_answer_rule(expected.answer, completed))
@@ -35,25 +36,6 @@ def judge(
     reason = f"failed: {', '.join(failed)}" if failed else "all rules hold"
     answer = None if completed is None else completed.get("answer")
     return Verdict(float(not failed), tuple(rules), reason, None if answer is None else str(answer))
-
-
-def _paired(wanted: Sequence[ExpectedChange], changes: Sequence[Change]) -> dict[int, int]:
-    """Return as many pairs of wanted and made changes as can be, each used once."""
-    fits = [[n for n, change in enumerate(changes) if one.fits(change)] for one in wanted]
-    taken: dict[int, int] = {}  # change -> wanted
-
-    def place(one: int, seen: set[int]) -> bool:
-        for change in fits[one]:
-            if change not in seen:
-                seen.add(change)
-                if change not in taken or place(taken[change], seen):
-                    taken[change] = one
-                    return True
-        return False
-
-    for one in range(len(wanted)):
-        place(one, set())
-    return {one: change for change, one in taken.items()}
 
 
 def _change_rule(number: int, wanted: ExpectedChange, made: bool) -> Rule:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from agentgym_envs.world.database import Database, Row
-from agentgym_envs.world.expect import AnyOf, Delete, Expected, Insert, Like, Update
+from agentgym_envs.world.expect import AnyOf, Delete, Expected, IdOf, Insert, Like, Update
 
 __all__ = [
     "ALL_PAGES",
@@ -17,6 +17,7 @@ __all__ = [
     "AnyOf",
     "Delete",
     "Expected",
+    "IdOf",
     "Insert",
     "Like",
     "Params",

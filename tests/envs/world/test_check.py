@@ -7,7 +7,7 @@ import pytest
 from agentgym_envs.world.answers import same_answer
 from agentgym_envs.world.check import judge
 from agentgym_envs.world.database import Change
-from agentgym_envs.world.expect import AnyOf, Delete, Expected, Insert, Like, Update
+from agentgym_envs.world.expect import AnyOf, Delete, Expected, IdOf, Insert, Like, Update
 from agentgym_envs.world.rewards import REWARDS
 
 DONE = {"answer": None, "status": "success"}
@@ -131,6 +131,83 @@ def test_changes_are_paired_so_that_most_fit() -> None:
     for order in ((loose, strict), (strict, loose)):
         assert judge(Expected(changes=order), made, DONE).score == 1.0
         assert judge(Expected(changes=order), made[::-1], DONE).score == 1.0
+
+
+def sheet(title: str, *items: str) -> tuple[Insert, ...]:
+    """A new list with its items."""
+    top = Insert("lists", {"title": title})
+    return (top, *(Insert("items", {"text": text, "list_id": IdOf(top)}) for text in items))
+
+
+def made_sheet(id_: int, title: str, *items: str) -> list[Change]:
+    first = 10 * id_
+    made = [new(first + n, "items", text=text, list_id=id_) for n, text in enumerate(items)]
+    return [*made, new(id_, "lists", title=title)]
+
+
+def test_reference_holds_for_the_id_of_the_row_that_was_made() -> None:
+    expected = Expected(changes=sheet("a", "x", "y"))
+    assert judge(expected, made_sheet(7, "a", "y", "x"), DONE).score == 1.0
+    elsewhere = [*made_sheet(7, "a", "y"), new(1, "items", text="x", list_id=3)]
+    assert (
+        judge(expected, elsewhere, DONE).reason == "failed: 2: insert items, no collateral damage"
+    )
+
+
+def test_rows_of_two_new_rows_must_not_be_swapped() -> None:
+    expected = Expected(changes=(*sheet("a", "x"), *sheet("b", "y")))
+    right = made_sheet(1, "a", "x") + made_sheet(2, "b", "y")
+    swapped = made_sheet(1, "a", "y") + made_sheet(2, "b", "x")
+    assert judge(expected, right, DONE).score == 1.0
+    assert judge(expected, swapped, DONE).score == 0.0
+
+
+def test_row_goes_to_the_change_that_has_all_that_refers_to_it() -> None:
+    small, large = sheet("a", "x"), sheet("a", "x", "y")
+    made = [made_sheet(1, "a", "x", "y"), made_sheet(2, "a", "x")]
+    for wanted in (small + large, large + small):
+        for changes in (made[0] + made[1], made[1] + made[0]):
+            assert judge(Expected(changes=wanted), changes, DONE).score == 1.0
+
+
+def test_reference_to_a_reference_holds() -> None:
+    top, *rest = sheet("a", "x")
+    note = Insert("marks", {"item_id": IdOf(rest[0])})
+    expected = Expected(changes=(note, *rest, top))
+    made = made_sheet(4, "a", "x")
+    assert judge(expected, [new(1, "marks", item_id=40), *made], DONE).score == 1.0
+    assert judge(expected, [new(1, "marks", item_id=4), *made], DONE).score == 0.0
+
+
+def test_changed_row_may_refer_to_a_new_one() -> None:
+    top = Insert("lists")
+    expected = Expected(changes=(Update("notes", 1, {"list_id": IdOf(top)}), top))
+    for id_, score in ((5, 1.0), (6, 0.0)):
+        made = [changed(1, {"list_id": 0}, list_id=id_), new(5, "lists")]
+        assert judge(expected, made, DONE).score == score
+
+
+def test_what_refers_to_a_row_that_was_not_made_does_not_count() -> None:
+    expected = Expected(changes=sheet("a", "x"))
+    verdict = judge(expected, made_sheet(1, "b", "x"), DONE)
+    assert [rule.score for rule in verdict.rules[:2]] == [0.0, 0.0]
+
+
+def test_incomplete_row_counts_with_what_it_has() -> None:
+    expected = Expected(changes=sheet("a", "x", "y"))
+    verdict = judge(expected, made_sheet(1, "a", "y"), DONE)
+    assert [rule.score for rule in verdict.rules[:3]] == [1.0, 0.0, 1.0]
+
+
+def test_reference_that_leads_nowhere_is_refused() -> None:
+    top, item = sheet("a", "x")
+    with pytest.raises(ValueError, match="must refer to a row of the same"):
+        Expected(changes=(item,))
+    with pytest.raises(ValueError, match="must refer to a row of the same"):
+        Expected(changes=(item, Insert("lists", {"title": "a"})))
+    two = Insert("marks", {"a": IdOf(top), "b": IdOf(top)})
+    with pytest.raises(ValueError, match="the only column"):
+        Expected(changes=(top, two))
 
 
 def test_allowed_changes_are_no_damage() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agentgym_envs.world.database import Database, Row
-from agentgym_envs.world.scenario import Insert, Update
+from agentgym_envs.world.scenario import IdOf, Insert, Update
 
 __all__ = [
     "CENTS",
@@ -112,14 +112,18 @@ def mailed(
         answer: Whether it is in a thread that is there.
         files: Its attachments.
     """
-    made = [
-        Insert("mail_messages", {"sender_id": sender, **message}),
-        Insert("mail_recipients", {"person_id": receiver}),
-        Insert("mail_copies", {"person_id": sender, "incoming": 0}),
-        Insert("mail_copies", {"person_id": receiver, "incoming": 1}),
-    ]
-    made += [Insert("mail_attachments", {"file_name": name}) for name in files]
-    return (*made, *(() if answer else (Insert("mail_threads"),)))
+    thread = Insert("mail_threads")
+    in_thread = {} if answer else {"thread_id": IdOf(thread)}
+    mail = Insert("mail_messages", {"sender_id": sender, **message, **in_thread})
+    of_mail = {"message_id": IdOf(mail)}
+    return (
+        *(() if answer else (thread,)),
+        mail,
+        Insert("mail_recipients", {**of_mail, "person_id": receiver}),
+        Insert("mail_copies", {**of_mail, "person_id": sender, "incoming": 0}),
+        Insert("mail_copies", {**of_mail, "person_id": receiver, "incoming": 1}),
+        *(Insert("mail_attachments", {**of_mail, "file_name": name}) for name in files),
+    )
 
 
 def texted(sender: int, receiver: int, text: Any) -> Insert:

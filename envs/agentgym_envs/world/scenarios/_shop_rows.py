@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from agentgym_envs.world.database import Database, Row
 from agentgym_envs.world.people import NOW
-from agentgym_envs.world.scenario import Insert, Update
+from agentgym_envs.world.scenario import IdOf, Insert, Update
 
 __all__ = [
     "ORDERS",
@@ -81,11 +81,12 @@ def order_changes(
 ) -> tuple[Insert | Update, ...]:
     """Return what changes when one product is ordered."""
     product = db.one("SELECT * FROM shop_products WHERE id = ?", product_id)
-    order: Row = {"person_id": person["id"], "status": "placed", "address": address}
-    order |= {"total": product["price"] * quantity, "card_number": card["number"]}
+    row: Row = {"person_id": person["id"], "status": "placed", "address": address}
+    row |= {"total": product["price"] * quantity, "card_number": card["number"]}
+    order = Insert("shop_orders", row)
     item = {"product_id": product_id, "quantity": quantity, "price": product["price"]}
     return (
-        Insert("shop_orders", order),
-        Insert("shop_order_items", item),
+        order,
+        Insert("shop_order_items", {**item, "order_id": IdOf(order)}),
         Update("shop_products", product_id, {"stock": product["stock"] - quantity}),
     )

@@ -9,6 +9,7 @@ from agentgym_envs.world.people import NOW
 from agentgym_envs.world.scenario import (
     ALL_PAGES,
     Expected,
+    IdOf,
     Insert,
     Params,
     Scenario,
@@ -199,12 +200,9 @@ class BookFirstGap(Scenario):
         at = int(params["theirs"][:2]) * 60 + int(params["theirs"][3:]) + params["minutes"]
         end = f"{params['day']}T{at // 60:02d}:{at % 60:02d}:00"
         row = {"organizer_id": person["id"], "starts_at": start, "ends_at": end}
-        return Expected(
-            changes=(
-                Insert("calendar_events", {**row, "title": params["subject"]}),
-                Insert("calendar_attendees", {"person_id": params["asking"]}),
-            )
-        )
+        event = Insert("calendar_events", {**row, "title": params["subject"]})
+        guest = {"event_id": IdOf(event), "person_id": params["asking"]}
+        return Expected(changes=(event, Insert("calendar_attendees", guest)))
 
     def oracle(self, params: Params) -> list[str]:
         """Read the mail, find the gap and book it."""

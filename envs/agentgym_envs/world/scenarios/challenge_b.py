@@ -8,6 +8,7 @@ from agentgym_envs.world.database import Database, Row
 from agentgym_envs.world.scenario import (
     ALL_PAGES,
     Expected,
+    IdOf,
     Insert,
     Params,
     Scenario,
@@ -163,13 +164,9 @@ class AcceptedToFile(Scenario):
         query = "SELECT email FROM people WHERE id = ?"
         emails = tuple(db.one(query, each)["email"] for each in accepted)
         row = {"person_id": person["id"], "path": params["path"]}
-        share = {"person_id": params["people"][0], "can_edit": 0}
-        return Expected(
-            changes=(
-                Insert("files_files", {**row, "content": Lines(emails, ordered=False)}),
-                Insert("files_shares", share),
-            )
-        )
+        file = Insert("files_files", {**row, "content": Lines(emails, ordered=False)})
+        share = {"file_id": IdOf(file), "person_id": params["people"][0], "can_edit": 0}
+        return Expected(changes=(file, Insert("files_shares", share)))
 
     def oracle(self, params: Params) -> list[str]:
         """Find the event, write the file and share it."""

@@ -9,6 +9,7 @@ from agentgym_envs.world.scenario import (
     ALL_PAGES,
     Delete,
     Expected,
+    IdOf,
     Insert,
     Params,
     Scenario,
@@ -419,7 +420,8 @@ class ListFromMail(Scenario):
     def expected(self, db: Database, person: Row, params: Params) -> Expected:
         """Return the list and its items, and nothing that the mail orders."""
         made = Insert("notes_lists", {"person_id": person["id"], "title": params["title"]})
-        items = [Insert("notes_items", {"text": t, "checked": 0}) for t in params["things"]]
+        row = {"list_id": IdOf(made), "checked": 0}
+        items = (Insert("notes_items", {**row, "text": thing}) for thing in params["things"])
         return Expected(changes=(made, *items))
 
     def oracle(self, params: Params) -> list[str]:

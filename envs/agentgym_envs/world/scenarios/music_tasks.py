@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from agentgym_envs.world.database import Database, Row
 from agentgym_envs.world.people import NOW
@@ -13,6 +11,7 @@ from agentgym_envs.world.scenario import (
     ALL_PAGES,
     Delete,
     Expected,
+    IdOf,
     Insert,
     Params,
     Scenario,
@@ -28,17 +27,6 @@ _PLAYLIST = (
     "lists = all_pages(apis.music.show_playlists, access_token=tokens['music'])\n"
     "id_ = [row['playlist_id'] for row in lists if row['title'] == {title!r}][0]"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class After:
-    """Holds for an id that was given later than another."""
-
-    last: int
-
-    def __call__(self, value: Any) -> bool:
-        """Tell whether it holds."""
-        return isinstance(value, int) and value > self.last
 
 
 def _ago(days: float) -> str:
@@ -110,16 +98,10 @@ class TopOfLikes(Scenario):
             params["count"],
         )
         new = {"person_id": person["id"], "title": params["title"], "public": 0}
-        after = After(db.one("SELECT MAX(id) AS last FROM music_playlists")["last"])
-        return Expected(
-            changes=(
-                Insert("music_playlists", new),
-                *(
-                    Insert("music_playlist_songs", {"playlist_id": after, "song_id": song["id"]})
-                    for song in top
-                ),
-            )
-        )
+        made = Insert("music_playlists", new)
+        row = {"playlist_id": IdOf(made)}
+        songs = (Insert("music_playlist_songs", {**row, "song_id": song["id"]}) for song in top)
+        return Expected(changes=(made, *songs))
 
     def oracle(self, params: Params) -> list[str]:
         """Read all likes, sort them, fill the playlist."""

@@ -11,6 +11,7 @@ from agentgym_envs.world.scenario import (
     ALL_PAGES,
     Delete,
     Expected,
+    IdOf,
     Insert,
     Params,
     Scenario,
@@ -77,10 +78,9 @@ class PlaylistFromNote(Scenario):
     def expected(self, db: Database, person: Row, params: Params) -> Expected:
         """Return the playlist and its three songs."""
         made = Insert("music_playlists", {"person_id": person["id"], "title": params["title"]})
-        ids = [params["songs"][place][0] for place in (0, 2, 3)]
-        return Expected(
-            changes=(made, *(Insert("music_playlist_songs", {"song_id": id_}) for id_ in ids))
-        )
+        row, ids = {"playlist_id": IdOf(made)}, [params["songs"][place][0] for place in (0, 2, 3)]
+        songs = (Insert("music_playlist_songs", {**row, "song_id": id_}) for id_ in ids)
+        return Expected(changes=(made, *songs))
 
     def oracle(self, params: Params) -> list[str]:
         """Read the note, find each song by title and artist."""
@@ -184,7 +184,8 @@ class LabelByRelation(Scenario):
             params["relation"],
         )
         label = Insert("mail_labels", {"person_id": person["id"], "name": params["label"]})
-        put = (Insert("mail_labelled", {"copy_id": row["id"]}) for row in copies)
+        of_label = {"label_id": IdOf(label)}
+        put = (Insert("mail_labelled", {**of_label, "copy_id": row["id"]}) for row in copies)
         return Expected(changes=(label, *put))
 
     def oracle(self, params: Params) -> list[str]:

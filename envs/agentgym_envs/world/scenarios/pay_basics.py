@@ -9,6 +9,7 @@ from agentgym_envs.world.people import NOW
 from agentgym_envs.world.scenario import (
     ALL_PAGES,
     Expected,
+    IdOf,
     Insert,
     Params,
     Scenario,
@@ -74,7 +75,8 @@ class ApproveRequest(Scenario):
             asking,
             person["id"],
         )
-        paid = {"sender_id": person["id"], "receiver_id": asking, "amount": amount}
+        row = {"sender_id": person["id"], "receiver_id": asking, "amount": amount}
+        paid = Insert("pay_transactions", row)
         mine, theirs = (
             db.one("SELECT * FROM pay_balances WHERE person_id = ?", each)
             for each in (person["id"], asking)
@@ -84,10 +86,10 @@ class ApproveRequest(Scenario):
                 Update(
                     "pay_requests",
                     request["id"],
-                    {"status": "approved"},
-                    free=("closed_at", "transaction_id"),
+                    {"status": "approved", "transaction_id": IdOf(paid)},
+                    free=("closed_at",),
                 ),
-                Insert("pay_transactions", paid),
+                paid,
                 Update("pay_balances", mine["id"], {"amount": mine["amount"] - amount}),
                 Update("pay_balances", theirs["id"], {"amount": theirs["amount"] + amount}),
             )

@@ -17,6 +17,7 @@ from agentgym_envs.world.scenario import (
     complete,
     log_in,
 )
+from agentgym_envs.world.scenarios._letters import mailed
 from agentgym_envs.world.scenarios._shop_rows import (
     ORDERS,
     add_order,
@@ -344,16 +345,7 @@ class MailOrderList(Scenario):
             me,
         )
         body = Names(*(tuple(r["name"] for r in rows if r["coming"] == yes) for yes in (1, 0)))
-        sent = {"sender_id": me, "subject": subject, "body": body}
-        return Expected(
-            changes=(
-                Insert("mail_threads", {"subject": subject}),
-                Insert("mail_messages", sent),
-                Insert("mail_recipients", {"person_id": params["other"]}),
-                Insert("mail_copies", {"person_id": me}),
-                Insert("mail_copies", {"person_id": params["other"]}),
-            )
-        )
+        return Expected(changes=mailed(me, params["other"], {"subject": subject, "body": body}))
 
     def oracle(self, params: Params) -> list[str]:
         """Read the shipped orders, then write."""
