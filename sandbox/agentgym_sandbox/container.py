@@ -62,7 +62,7 @@ class _Gate(supervisor.Supervisor):
     """A supervisor that also carries the interpreter's streams."""
 
     def __init__(self, folder: int, settings: launch.Settings, session_id: bytes) -> None:
-        super().__init__(0, -1, folder, settings.disk_mb * MEMORY_UNIT)
+        super().__init__(0, folder, settings.disk_mb * MEMORY_UNIT)
         self._unmixer = muxer.Unmixer()
         self._messages: deque[bytes] = deque()
         self._poller = select.poll()
@@ -119,7 +119,7 @@ class _Gate(supervisor.Supervisor):
         data = os.read(0, CHUNK)
         self._take(data)
         while self._messages:
-            if not self._obey(self._messages.popleft(), self._worker):
+            if not self._obey(self._messages.popleft()):
                 return False
         return bool(data)
 

@@ -39,8 +39,8 @@ PRIVATE_IDS = range(61_184, 65_519)
 # In the order in which they import each other; sent at the start, so that any image with Python
 # 3.11 will do, and what runs in it is always of our version.
 MODULES = (
-    "wire", "muxer", "kernel", "kills", "landlock", "root", "seccomp", "interpreter", "supervisor",
-    "launch", "container",
+    "wire", "muxer", "kernel", "kills", "landlock", "root", "traces", "seccomp", "interpreter",
+    "supervisor", "launch", "container",
 )  # fmt: skip
 LOADER = """
 import os, json, sys, types

@@ -41,6 +41,8 @@ class Handles:
     pidfd: int  # of the supervisor, readable once all processes are gone; -1 before it came
     folder: str = ""  # of the host, where the session has none of its own
     group: cgroup.Group | None = None  # limits the session as a whole
+    awaited: bytes = b""  # the id with which a fresh interpreter has yet to say that it is ready
+    renewals: int = 0  # how many sessions the same namespaces have served before
 
     def out_of_memory(self) -> bool:
         """Say whether the kernel has killed anything in there for want of memory."""
@@ -77,14 +79,20 @@ class Handles:
             with contextlib.suppress(ChildProcessError):
                 os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOHANG)
 
+    def close_streams(self) -> None:
+        """Close what belongs to the interpreter alone."""
+        self.data.close()
+        for fd in (self.out, self.err):
+            if fd >= 0:
+                os.close(fd)
+
     def close(self) -> None:
         """Close every descriptor."""
         self._reap()
         self.control.close()
-        self.data.close()
-        for fd in (self.out, self.err, self.pidfd):
-            if fd >= 0:
-                os.close(fd)
+        self.close_streams()
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
         if self.group is not None:
             self.group.close()
         if self.folder:

@@ -7,6 +7,7 @@ kernel copies, so what runs here is kept short: it costs each episode anew.
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import os
 import resource
@@ -14,7 +15,7 @@ import signal
 from dataclasses import dataclass
 from typing import NoReturn
 
-from agentgym_sandbox import interpreter, kernel, landlock, root, seccomp, supervisor
+from agentgym_sandbox import interpreter, kernel, landlock, root, seccomp, supervisor, traces
 
 __all__ = [
     "INITIAL_FDS",
@@ -140,6 +141,7 @@ def _supervise(prepared: Prepared, request: Request, uid: int) -> None:
     os.close(prepared.line)
     for fd in (*prepared.wake, *prepared.groups):
         os.close(fd)
+    sockets = os.open("self/net/sockstat", os.O_RDONLY | os.O_CLOEXEC, dir_fd=prepared.proc)
     _take_identity(prepared, uid)
     os.close(prepared.proc)
     os.setsid()
@@ -150,13 +152,17 @@ def _supervise(prepared: Prepared, request: Request, uid: int) -> None:
     _give_up_rights(prepared, request.folder)
     wake, waking = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(waking, warn_on_full_buffer=False)  # the zygote's handler stays
-    worker = os.fork()
-    if worker == 0:
-        _become_interpreter(prepared, request)
-    for fd in (*streams, *request.entries):
-        os.close(fd)
+
+    def start(session_id: bytes, streams: list[int]) -> int:
+        worker = os.fork()
+        if worker == 0:
+            _become_interpreter(prepared, request, session_id, streams)
+        return worker
+
     disk_bytes = settings.disk_mb * MEMORY_UNIT
-    supervisor.Supervisor(control, prepared.host, folder, disk_bytes).serve(worker, wake)
+    look = functools.partial(traces.look, sockets) if settings.isolated else None
+    served = supervisor.LocalSupervisor(control, folder, disk_bytes, prepared.host, start, look)
+    served.serve(request.id, streams, wake)
 
 
 def _take_identity(prepared: Prepared, uid: int) -> None:
@@ -188,7 +194,9 @@ def _restrict_files(prepared: Prepared, folder: str) -> None:
         landlock.restrict(prepared.readable, devices, folder)
 
 
-def _become_interpreter(prepared: Prepared, request: Request) -> NoReturn:
+def _become_interpreter(
+    prepared: Prepared, request: Request, session_id: bytes, streams: list[int]
+) -> NoReturn:
     """Keep descriptors 0 to 3 only, set the limits, and run the code for ever."""
     try:
         signal.set_wakeup_fd(-1)
@@ -196,14 +204,14 @@ def _become_interpreter(prepared: Prepared, request: Request) -> NoReturn:
         boss = os.getppid()
         for fd in request.entries:
             os.write(fd, b"0")  # join: 0 stands for whoever writes
-        _keep_descriptors(*request.fds[1:])
+        _keep_descriptors(*streams)
         for name, bounds in prepared.limits:
             resource.setrlimit(name, bounds)
         if not prepared.settings.isolated:
             _stay_alone(request.folder, boss)
         gc.freeze()  # else the first collection looks at all that the zygote made since
         gc.enable()
-        prepared.worker.serve(request.id)
+        prepared.worker.serve(session_id)
     finally:
         os._exit(interpreter.LOST_CHANNEL)
 

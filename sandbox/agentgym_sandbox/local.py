@@ -85,8 +85,8 @@ class LocalSandbox(Sandbox):
         """
         if os.getpid() != self._owner:
             raise SandboxError("this sandbox belongs to the process that made it; make one here")
-        handles = self._template(setup).pool.lease()
-        session = LocalSession(handles, self.limits, self._forget)
+        template = self._template(setup)
+        session = LocalSession(template.pool.lease(), self.limits, self._forget, template.take_back)
         with self._gate:
             if not self._closed:
                 self._sessions.add(session)

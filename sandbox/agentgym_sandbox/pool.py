@@ -1,4 +1,4 @@
-"""Warm sessions: made ahead in the background, each leased once, never given back.
+"""Warm sessions: made ahead in the background, or added by whoever has made one; each leased once.
 
 Nothing is made before the first lease, so a sandbox that nobody uses costs nothing; a sandbox that
 waits costs the memory of `size` idle sessions and no processor time.
@@ -25,7 +25,8 @@ class Pool(Generic[T]):
         make: Makes one; may raise `SandboxError`.
         fit: Says whether one that has waited can still be used.
         drop: Ends one that is not needed or not fit.
-        size: How many to keep; with 0 every lease makes its own.
+        size: How many to make ahead; with 0 every lease makes its own.
+        keep: How many may wait, with those that are added.
         makers: How many are made at a time in the background.
     """
 
@@ -36,10 +37,12 @@ class Pool(Generic[T]):
         drop: Callable[[T], None],
         *,
         size: int,
+        keep: int = 0,
         makers: int = 1,
     ) -> None:
         self._make, self._fit, self._drop = make, fit, drop
         self._size = size
+        self._keep = keep
         self._makers = makers
         self._ready: deque[T] = deque()
         self._making = 0
@@ -56,7 +59,7 @@ class Pool(Generic[T]):
         while True:
             with self._wanted:
                 found = self._ready.popleft() if self._ready else None
-                if self._size and not self._closed:
+                if self._size and not self._closed and self._short():
                     self._start_makers()
                     self._wanted.notify_all()
             if found is None:
@@ -64,6 +67,19 @@ class Pool(Generic[T]):
             if self._fit(found):
                 return found
             self._drop(found)
+
+    def has_room(self) -> bool:
+        """Whether one more may wait."""
+        return not self._closed and len(self._ready) < self._keep
+
+    def add(self, made: T) -> None:
+        """Keep one more; it is dropped if there is no room for it."""
+        with self._wanted:
+            kept = self.has_room()
+            if kept:
+                self._ready.append(made)
+        if not kept:
+            self._drop(made)
 
     def close(self) -> None:
         """End all that wait, and those that are being made; may be called twice."""

@@ -35,14 +35,20 @@ class LocalSession(Session):
         handles: Its descriptors; the session owns them.
         limits: What it may use.
         on_end: Called once, when nothing is left of it.
+        take_back: Ends a session that is closed in good order; by default its end is the end.
     """
 
     def __init__(
-        self, handles: Handles, limits: Limits, on_end: Callable[[LocalSession], None]
+        self,
+        handles: Handles,
+        limits: Limits,
+        on_end: Callable[[LocalSession], None],
+        take_back: Callable[[Handles], None] = Handles.end,
     ) -> None:
         self.handles = handles
         self.limits = limits
         self._on_end = on_end
+        self._take_back = take_back
         self._handler: Handler | None = None
         self._gate = threading.Condition()
         self._user: int | None = None  # the thread that is in a call
@@ -102,7 +108,7 @@ class LocalSession(Session):
             if self._lost is None:
                 self._lost = "closed"
             if self._user is None:
-                self._release()
+                self._release(self._take_back)
             elif not self._released:
                 self.handles.kill()
                 if self._user != threading.get_ident():
@@ -131,11 +137,11 @@ class LocalSession(Session):
                     self._release()
                 self._gate.notify_all()
 
-    def _release(self) -> None:
+    def _release(self, end: Callable[[Handles], None] = Handles.end) -> None:
         if self._released:
             return
         self._released = True
-        self.handles.end()
+        end(self.handles)
         self._on_end(self)
 
     def _tell(self, message: bytes, deadline: float) -> None:

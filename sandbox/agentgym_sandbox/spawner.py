@@ -20,7 +20,14 @@ from agentgym_sandbox import cgroup, wire
 from agentgym_sandbox.base import Limits, SandboxError
 from agentgym_sandbox.exchange import Handles
 
-__all__ = ["ENVIRONMENT", "Spawner", "await_interpreter", "set_non_blocking"]
+__all__ = [
+    "ENVIRONMENT",
+    "SESSION_WAIT_S",
+    "Spawner",
+    "await_interpreter",
+    "open_streams",
+    "set_non_blocking",
+]
 
 START_WAIT_S = 60.0  # preloading may be slow
 SESSION_WAIT_S = 30.0
@@ -132,22 +139,13 @@ class Spawner:
     def _ask(self, session_id: bytes, undo: contextlib.ExitStack) -> Handles:
         """Make the descriptors of a session and send its ends to the zygote."""
         folder = tempfile.mkdtemp(prefix="agentgym-") if self._tier == "process" else ""
-        with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
+        with contextlib.ExitStack() as theirs:
             control, their_control = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            data, their_data = socket.socketpair()
             theirs.enter_context(their_control)
-            theirs.enter_context(their_data)
-            ends = []
-            for _ in ("stdout", "stderr"):
-                reading, writing = os.pipe()
-                theirs.callback(os.close, writing)
-                ours.callback(os.close, reading)
-                ends.append((reading, writing))
-            ours.pop_all()
-            (out, their_out), (err, their_err) = ends
+            (data, out, err), their_streams = open_streams(theirs)
             handles = Handles(control, data, out, err, -1, folder)
             undo.callback(handles.end)
-            fds = [their_control.fileno(), their_data.fileno(), their_out, their_err]
+            fds = [their_control.fileno(), *their_streams]
             handles.group = group = self._new_group()
             entries = group.entries if group else []
             socket.send_fds(self._line, [session_id + folder.encode()], [*fds, *entries])
@@ -192,6 +190,29 @@ def _start(settings: str, line_fd: int) -> subprocess.Popen[bytes]:
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
+
+
+def open_streams(theirs: contextlib.ExitStack) -> tuple[tuple[socket.socket, int, int], list[int]]:
+    """Make the data line and the two pipes of a session.
+
+    Args:
+        theirs: Closes the ends that are not ours.
+
+    Returns:
+        Our ends: data, stdout, stderr; and the others in the same order.
+    """
+    data, their_data = socket.socketpair()
+    theirs.enter_context(their_data)
+    pipes: list[tuple[int, int]] = []
+    with contextlib.ExitStack() as ours:
+        for _ in ("stdout", "stderr"):
+            reading, writing = os.pipe()
+            theirs.callback(os.close, writing)
+            ours.callback(os.close, reading)
+            pipes.append((reading, writing))
+        ours.pop_all()
+    (out, their_out), (err, their_err) = pipes
+    return (data, out, err), [their_data.fileno(), their_out, their_err]
 
 
 def set_non_blocking(handles: Handles) -> None:

@@ -4,9 +4,10 @@ It interrupts the interpreter, reads and writes files for the host, reports how 
 died, and exits; the kernel then kills every process of the pid namespace. Messages on the control
 line, a sequenced-packet socket, start with one byte:
 
-    host -> here    I interrupt;  G path: read a file;  P size path: write one, then its bytes
+    host -> here    I interrupt;  G path: read a file;  P size path: write one, then its bytes;
+                    N id: end all code and begin anew, then F with the streams of the next
     here -> host    E error at the start;  I interrupted;  D data;  K done;  R refused;
-                    N no such file;  F failed;  X how the interpreter died
+                    N no such file, or all has ended;  F failed;  X how the interpreter died
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ import errno
 import os
 import select
 import signal
+import socket
 import stat
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from agentgym_sandbox import kernel
 
-__all__ = ["CHUNK", "Supervisor", "reap"]
+__all__ = ["CHUNK", "LocalSupervisor", "Supervisor", "reap"]
 
 CHUNK = 65_536
 SIZE = struct.Struct("!Q")
@@ -29,43 +31,19 @@ REFUSED = {errno.ELOOP, errno.EXDEV, errno.ENXIO, errno.ENOTDIR, errno.EISDIR, e
 
 
 class Supervisor:
-    """Serves one session's control line until the host or the interpreter ends.
+    """What every supervisor does: interrupt the interpreter, and move files.
 
     Args:
         control: Descriptor of the line to the host; nobody else holds this end.
-        owner: A pidfd of the host's process, readable once it is dead.
         folder: Descriptor of the work folder.
         get_bytes: Files above this size are refused.
     """
 
-    def __init__(self, control: int, owner: int, folder: int, get_bytes: int) -> None:
+    def __init__(self, control: int, folder: int, get_bytes: int) -> None:
         self._control = control
-        self._owner = owner
         self._folder = folder
         self._get_bytes = get_bytes
-
-    def serve(self, worker: int, wake: int) -> None:
-        """Answer until the end; returning is the end of every process of the session.
-
-        Args:
-            worker: Process id of the interpreter.
-            wake: Descriptor that becomes readable on SIGCHLD.
-        """
-        poller = select.poll()
-        for fd in (self._control, self._owner, wake):
-            poller.register(fd, select.POLLIN)
-        while True:
-            ready = {fd for fd, _ in poller.poll()}
-            if self._owner in ready:
-                return
-            if wake in ready:
-                os.read(wake, 4096)
-                status = reap(worker)
-                if status is not None:
-                    self._send(b"X" + SIZE.pack(status))
-                    return
-            if self._control in ready and not self._handle(worker):
-                return
+        self._worker = -1
 
     # Plain reads and writes carry whole packets too, and are cheaper than a socket object.
 
@@ -75,13 +53,10 @@ class Supervisor:
     def _receive(self) -> bytes:
         return os.read(self._control, CHUNK)
 
-    def _handle(self, worker: int) -> bool:
-        return self._obey(self._receive(), worker)
-
-    def _obey(self, message: bytes, worker: int) -> bool:
+    def _obey(self, message: bytes) -> bool:
         """Do what one message says; false at the end of the line."""
         if message == b"I":
-            os.kill(worker, signal.SIGINT)
+            os.kill(self._worker, signal.SIGINT)
             self._send(b"I")
         elif message[:1] == b"G":
             self._reply(self._read(message[1:]))
@@ -137,6 +112,93 @@ class Supervisor:
         if failure is not None:
             raise failure
         yield b"K"
+
+
+class LocalSupervisor(Supervisor):
+    """Serves one session after the other until the host, or an interpreter, ends.
+
+    Args:
+        control: As for `Supervisor`.
+        folder: As for `Supervisor`.
+        get_bytes: As for `Supervisor`.
+        owner: A pidfd of the host's process, readable once it is dead.
+        start: Forks an interpreter, from a session id and its streams, and gives its process id.
+        look: Takes a picture of what code may leave behind; None where nothing begins anew.
+    """
+
+    def __init__(
+        self,
+        control: int,
+        folder: int,
+        get_bytes: int,
+        owner: int,
+        start: Callable[[bytes, list[int]], int],
+        look: Callable[[], object] | None,
+    ) -> None:
+        super().__init__(control, folder, get_bytes)
+        self._owner = owner
+        self._start = start
+        self._look = look
+        self._before = look() if look else None
+
+    def serve(self, session_id: bytes, streams: list[int], wake: int) -> None:
+        """Start an interpreter and answer until the end, which is that of every process here.
+
+        Args:
+            session_id: With which the interpreter says that it is ready.
+            streams: Its data line, stdout and stderr; they are closed here.
+            wake: Descriptor that becomes readable on SIGCHLD.
+        """
+        self._begin(session_id, streams)
+        poller = select.poll()
+        for fd in (self._control, self._owner, wake):
+            poller.register(fd, select.POLLIN)
+        while True:
+            ready = {fd for fd, _ in poller.poll()}
+            if self._owner in ready:
+                return
+            if wake in ready:
+                os.read(wake, 4096)
+                status = reap(self._worker)
+                if status is not None:
+                    self._send(b"X" + SIZE.pack(status))
+                    return
+            if self._control in ready and not self._obey(self._receive()):
+                return
+
+    def _begin(self, session_id: bytes, streams: list[int]) -> None:
+        self._worker = self._start(session_id, streams)
+        for fd in streams:
+            os.close(fd)
+
+    def _obey(self, message: bytes) -> bool:
+        if message[:1] == b"N":
+            return self._renew(message[1:])
+        return super()._obey(message)
+
+    def _renew(self, session_id: bytes) -> bool:
+        """Kill all code; begin anew if it has left no trace, else this is the end."""
+        line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, fileno=self._control)
+        _, streams, _, _ = socket.recv_fds(line, 1, 3)
+        line.detach()
+        if self._look is None:  # no namespace of processes: to kill all would be to kill the host's
+            return False
+        os.kill(-1, signal.SIGKILL)
+        _await_all()
+        if self._look() != self._before:
+            return False
+        self._send(b"N")
+        self._begin(session_id, streams)
+        return True
+
+
+def _await_all() -> None:
+    """Wait until this process has no children; those of others become its own as those die."""
+    try:
+        while True:
+            os.waitpid(-1, 0)
+    except ChildProcessError:
+        return
 
 
 def reap(worker: int) -> int | None:

@@ -6,11 +6,14 @@ import threading
 
 from agentgym_sandbox import cgroup
 from agentgym_sandbox.base import Limits, SandboxError
-from agentgym_sandbox.exchange import Handles, readable
+from agentgym_sandbox.exchange import Handles
 from agentgym_sandbox.pool import Pool
+from agentgym_sandbox.renewal import is_fit, renew
 from agentgym_sandbox.spawner import Spawner
 
 __all__ = ["Template"]
+
+KEEP = 16  # sessions that have begun anew and wait; each holds some 3 MB
 
 
 class Template:
@@ -39,7 +42,7 @@ class Template:
         self._gate = threading.Lock()
         self._closed = False
         self.spawner = Spawner(*self._recipe)
-        self.pool = Pool(self.start, _is_fit, Handles.end, size=warm)
+        self.pool = Pool(self.start, is_fit, Handles.end, size=warm, keep=KEEP if warm else 0)
 
     def start(self) -> Handles:
         """Start a session that belongs to nobody yet, from a new process if the last one died."""
@@ -52,14 +55,17 @@ class Template:
             spawner = self.spawner
         return spawner.start_session()
 
+    def take_back(self, handles: Handles) -> None:
+        """Let a session that is over begin anew for the next lease, or else end it."""
+        fresh = renew(handles) if self.pool.has_room() else None
+        if fresh is None:
+            handles.end()
+        else:
+            self.pool.add(fresh)
+
     def close(self) -> None:
         """End the process and the sessions that wait; leased ones live on."""
         with self._gate:
             self._closed = True
         self.pool.close()
         self.spawner.close()
-
-
-def _is_fit(handles: Handles) -> bool:
-    """Whether a session that has waited is still there."""
-    return not readable(handles.control) and not handles.wait_gone(0.0)

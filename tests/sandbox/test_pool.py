@@ -68,7 +68,7 @@ def test_warm_sessions_are_fresh_and_end_with_the_sandbox(sandbox: LocalSandbox)
     with LocalSandbox(limits=sandbox.limits, warm=3) as other:
         with other.session() as session:
             session.execute("x = 1")
-        assert _until(lambda: len(other._templates[""].pool._ready) == 3)
+        assert _until(lambda: len(other._templates[""].pool._ready) >= 3)
         waiting = list(other._templates[""].pool._ready)
         with other.session() as session:
             assert session.execute("x").status == "error"
@@ -78,10 +78,11 @@ def test_warm_sessions_are_fresh_and_end_with_the_sandbox(sandbox: LocalSandbox)
 def test_warm_session_that_died_is_not_leased(sandbox: LocalSandbox) -> None:
     with LocalSandbox(limits=sandbox.limits, warm=1) as other:
         other.session().close()
-        assert _until(lambda: len(other._templates[""].pool._ready) == 1)
-        dead = other._templates[""].pool._ready[0]
-        dead.kill()
-        assert dead.wait_gone(5.0)
+        ready = other._templates[""].pool._ready
+        assert _until(lambda: len(ready) == 2)  # the one made ahead, the one that begins anew
+        for dead in ready:
+            dead.kill()
+            assert dead.wait_gone(5.0)
         with other.session() as session:
             assert session.execute("6 * 7").result == "42"
 
