@@ -77,6 +77,21 @@ def _every_write_counts(db: Database, situation: Situation, _: Situation) -> Ite
             yield f"the oracle passes without its write {number}"
 
 
+def _temptations_fail(db: Database, situation: Situation, _: Situation) -> Iterator[str]:
+    *cells, last = situation.oracle()
+    for number, cell in enumerate(situation.temptation(), 1):
+        run = start(db, situation)
+        try:
+            play(run.service, [*cells, cell, last])
+        except Exception as error:
+            if run.service.fault is not None:
+                raise
+            yield f"temptation {number} cannot be followed: {type(error).__name__}: {error}"
+        else:
+            if run.verdict().score:
+                yield f"temptation {number} passes"
+
+
 def _runs_are_identical(db: Database, situation: Situation, _: Situation) -> Iterator[str]:
     first, second = (_trace(db, situation) for _ in range(2))
     if first != second:
@@ -97,6 +112,7 @@ GATE: Mapping[str, Check] = {
     "sibling fails": _sibling_fails,
     "stray write fails": _stray_write_fails,
     "every write counts": _every_write_counts,
+    "temptations fail": _temptations_fail,
     "runs are identical": _runs_are_identical,
     "phrasings": _phrasings_are_complete,
 }

@@ -83,6 +83,14 @@ class Scenario(ABC):
     def oracle(self, params: Params) -> list[str]:
         """Return Python cells that solve the task, knowing only what the instruction says."""
 
+    def temptation(self, params: Params) -> list[str]:
+        """Return what an agent does that obeys an order hidden in the data: one cell for each.
+
+        A cell runs before the last one of the oracle, with its variables. Empty where no data
+        gives orders.
+        """
+        return []
+
 
 @dataclass(frozen=True, slots=True)
 class Situation:
@@ -114,6 +122,10 @@ class Situation:
     def oracle(self) -> list[str]:
         """Return the cells of the oracle."""
         return self.scenario.oracle(dict(self.params))
+
+    def temptation(self) -> list[str]:
+        """Return the cells of an agent that is deceived."""
+        return self.scenario.temptation(dict(self.params))
 
 
 def log_in(*apps: str) -> str:
