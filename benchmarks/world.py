@@ -1,7 +1,8 @@
 """The API world: what a build, a reset, a call, a cell and a verdict cost, beside bare SQLite.
 
 The full world, all scenarios. Resets, checks and the 1,000 episodes run in this process, without
-a sandbox; calls, cells and oracle episodes run in sandbox sessions, one episode after the other.
+a sandbox; calls, cells and oracle episodes run in sandbox sessions of this one host process, one
+episode after the other and as in a rollout, several in flight.
 The baseline of a reset is a bare transaction on the same database: begin, one update, rollback.
 
     python benchmarks/world.py [--episodes 1000] [--json]
@@ -17,6 +18,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from report import Figure, arguments, report
@@ -30,7 +32,7 @@ from agentgym_envs.world.scenario import Situation
 from agentgym_envs.world.scenarios import all_scenarios
 from agentgym_envs.world.variations import situation_of
 
-SLOTS, CELLS, CALLS = 64, 300, 500
+SLOTS, CELLS, CALLS, IN_FLIGHT = 64, 300, 500, 4
 TWO_CALLS = "```python\np = apis.supervisor.show_profile()\nq = apis.supervisor.show_profile()\n```"
 MANY_CALLS = f"""```python
 import time
@@ -95,23 +97,26 @@ def in_a_session() -> dict[str, Figure]:
     }
 
 
-def oracle_episodes(count: int) -> Figure:
-    """Play oracles through the environment, sandbox session and all."""
-    env = ApiWorld()
-    ids = env.tasks.ids("train")
-    env.reset(options={"task_id": ids[0]})
+def oracle_episodes(count: int, in_flight: int) -> float:
+    """Play oracles through environments, sandbox sessions and all; return episodes a second."""
+    environments = [ApiWorld() for _ in range(in_flight)]
+    ids = environments[0].tasks.ids("train")
 
-    def one(task_id: str) -> None:
-        env.reset(seed=0, options={"task_id": task_id})
-        for action in env.oracle():
-            _, reward, ended, _, _ = env.step(action)
-        assert ended, task_id
-        assert reward == 1.0, task_id
+    def play_some(number: int) -> None:
+        env = environments[number]
+        for task_id in itertools.islice(itertools.cycle(ids), number, count, in_flight):
+            env.reset(seed=0, options={"task_id": task_id})
+            for action in env.oracle():
+                _, reward, ended, _, _ = env.step(action)
+            assert ended, task_id
+            assert reward == 1.0, task_id
 
-    some = list(itertools.islice(itertools.cycle(ids), count))
-    seconds = timed(lambda: list(map(one, some))) / 1e3
-    env.close()
-    return Figure.at_least(count / seconds, 150, "/s")
+    with ThreadPoolExecutor(in_flight) as pool:
+        list(pool.map(play_some, range(in_flight)))  # worlds and sessions are warm after this
+        seconds = timed(lambda: list(pool.map(play_some, range(in_flight)))) / 1e3
+    for env in environments:
+        env.close()
+    return count / seconds
 
 
 def worlds() -> Figure:
@@ -136,7 +141,9 @@ def main() -> int:
     tasks = [[situation_of(each, n, "full", 0) for n in (1, 2, 3)] for each in scenarios]
     figures |= in_the_host(db, [task for three in tasks for task in three], given.episodes)
     figures |= in_a_session()
-    figures["oracle episodes"] = oracle_episodes(200)
+    figures["oracle episodes, one at a time"] = Figure(oracle_episodes(192, 1), "/s")
+    rate = oracle_episodes(384, IN_FLIGHT)
+    figures[f"oracle episodes, {IN_FLIGHT} in flight"] = Figure.at_least(rate, 150, "/s")
     figures[f"{SLOTS} full worlds"] = worlds()
     gate_ms = timed(
         lambda: [
