@@ -170,6 +170,30 @@ def test_show_conversations_has_the_latest_first(
     assert sum(each["messages"] for each in shown) == world.one(query)["n"]
 
 
+def test_show_conversations_counts_what_is_left_and_takes_the_latest_of_one_moment(
+    phone: Phone, numbers: dict[int, str]
+) -> None:
+    def shown() -> tuple[int, str]:
+        [row] = [
+            each
+            for index in range(2)
+            for each in phone("show_conversations", page_index=index, page_limit=20)
+            if each["phone_number"] == numbers[2]
+        ]
+        return row["messages"], row["last_message"]["text"]
+
+    phone("send_text_message", phone_number=numbers[2], text="One")
+    count, last = shown()
+    assert last == "One"
+    phone("send_text_message", 2, phone_number=numbers[1], text="Two")  # at the same time
+    three = phone("send_text_message", phone_number=numbers[2], text="Three")["message_id"]
+    assert shown() == (count + 2, "Three")
+    phone("delete_text_message", message_id=three)
+    assert shown() == (count + 1, "Two")
+    row = phone("show_conversations", 2, page_limit=1)[0]  # the other still has it
+    assert (row["phone_number"], row["last_message"]["text"]) == (numbers[1], "Three")
+
+
 def test_show_conversation_takes_only_a_span(phone: Phone, numbers: dict[int, str]) -> None:
     phone("send_text_message", phone_number=numbers[2], text="One")
     phone("send_text_message", 2, phone_number=numbers[1], text="Two")

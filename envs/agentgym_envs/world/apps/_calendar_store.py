@@ -48,9 +48,11 @@ Moment = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}$")]
 
 # The caller's events, with the caller's status in them.
 MINE = """
-SELECT * FROM (SELECT e.*, CASE WHEN e.organizer_id = ?1 THEN 'organizer' ELSE a.status END
-  AS my_status FROM calendar_events e LEFT JOIN calendar_attendees a
-  ON a.event_id = e.id AND a.person_id = ?1) WHERE my_status IS NOT NULL"""
+SELECT * FROM (
+  SELECT e.*, 'organizer' AS my_status FROM calendar_events e WHERE e.organizer_id = ?1
+  UNION ALL SELECT e.*, a.status FROM calendar_attendees a JOIN calendar_events e
+    ON e.id = a.event_id WHERE a.person_id = ?1 AND e.organizer_id <> ?1)
+WHERE my_status IS NOT NULL"""
 
 
 def my_event(ctx: Context, event_id: int) -> Row:

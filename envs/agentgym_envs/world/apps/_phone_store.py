@@ -22,8 +22,9 @@ CREATE TABLE phone_texts (
   id INTEGER PRIMARY KEY, sender_id INTEGER NOT NULL REFERENCES people,
   receiver_id INTEGER NOT NULL REFERENCES people, text TEXT NOT NULL, sent_at TEXT NOT NULL,
   sender_deleted INTEGER NOT NULL, receiver_deleted INTEGER NOT NULL);
-CREATE INDEX phone_texts_sender ON phone_texts (sender_id);
-CREATE INDEX phone_texts_receiver ON phone_texts (receiver_id);
+CREATE INDEX phone_texts_sent ON phone_texts (sender_id, receiver_id, sent_at, sender_deleted);
+CREATE INDEX phone_texts_received
+  ON phone_texts (receiver_id, sender_id, sent_at, receiver_deleted);
 CREATE TABLE phone_alarms (
   id INTEGER PRIMARY KEY, person_id INTEGER NOT NULL REFERENCES people, time TEXT NOT NULL,
   label TEXT NOT NULL, repeat_days TEXT NOT NULL, enabled INTEGER NOT NULL,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -82,7 +83,7 @@ def search_api_docs(
         (api for api in apis if scores[api.app, api.name]),
         key=lambda api: (-scores[api.app, api.name], api.app, api.name),
     )
-    return page([api.doc for api in ranked], page_index, page_limit)
+    return [api.doc for api in page(ranked, page_index, page_limit)]
 
 
 def _found_app(ctx: Context, name: str) -> App:
@@ -91,10 +92,11 @@ def _found_app(ctx: Context, name: str) -> App:
     return ctx.apps[name]
 
 
-def _words(text: str) -> set[str]:
-    return {word.removesuffix("s") for word in re.findall(r"[a-z0-9]+", text.lower())}
+@lru_cache(maxsize=1024)
+def _words(text: str) -> frozenset[str]:
+    return frozenset(word.removesuffix("s") for word in re.findall(r"[a-z0-9]+", text.lower()))
 
 
-def _overlap(words: set[str], api: Api) -> int:
+def _overlap(words: frozenset[str], api: Api) -> int:
     named = _words(f"{api.app} {api.name}".replace("_", " "))
     return _IN_NAME * len(words & named) + len(words & (_words(api.description) - named))

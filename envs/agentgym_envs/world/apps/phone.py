@@ -32,6 +32,16 @@ FROM phone_texts t JOIN people s ON s.id = t.sender_id JOIN people r ON r.id = t
 WHERE ((t.sender_id = ?1 AND NOT t.sender_deleted)
  OR (t.receiver_id = ?1 AND NOT t.receiver_deleted))"""
 
+# Beside a lone MAX the other columns are of the row that has it; equal times go by the id.
+_LATEST = "COUNT(*) AS n, MAX(sent_at || substr(10000000000 + id, 2)) AS last FROM phone_texts"
+_CONVERSATIONS = f"""
+SELECT id, received, SUM(n) AS messages, MAX(last) AS last FROM (
+ SELECT id, 0 AS received, receiver_id AS other, {_LATEST}
+  WHERE sender_id = ?1 AND NOT sender_deleted GROUP BY receiver_id
+ UNION ALL SELECT id, 1, sender_id, {_LATEST}
+  WHERE receiver_id = ?1 AND NOT receiver_deleted GROUP BY sender_id)
+GROUP BY other ORDER BY last DESC"""
+
 
 @app.api(login=False)
 def get_current_date_and_time(ctx: Context) -> Row:
@@ -99,17 +109,12 @@ def show_conversations(ctx: Context, *, page_index: int = 0, page_limit: int = 5
         List of name, phone_number, messages (their number), and last_message as in
         show_text_message.
     """
-    query = _TEXTS + " ORDER BY t.sent_at DESC, t.id DESC"
-    found: dict[int, list[Row]] = {}
-    for row in ctx.db.all(query, ctx.person_id):
-        sent = row["sender_id"] == ctx.person_id
-        found.setdefault(row["receiver_id" if sent else "sender_id"], []).append(row)
     shown = []
-    for rows in found.values():
-        other = "receiver" if rows[0]["sender_id"] == ctx.person_id else "sender"
-        person = {"name": rows[0][other], "phone_number": rows[0][f"{other}_number"]}
-        shown.append({**person, "messages": len(rows), "last_message": _text(rows[0])})
-    return page(shown, page_index, page_limit)
+    for row in page(ctx.db.all(_CONVERSATIONS, ctx.person_id), page_index, page_limit):
+        last = _text(_my_text(ctx, row["id"]))
+        other = last["sender" if row["received"] else "receiver"]
+        shown.append({**other, "messages": row["messages"], "last_message": last})
+    return shown
 
 
 @app.api()
