@@ -30,6 +30,7 @@ VERBS: Mapping[str, str] = {
     "eval": "evaluate a policy on an environment",
     "sandbox": "make an image for the Docker sandbox, or say what isolation is in force",
     "math": "judge answers of mathematics, and say which rule decided",
+    "world": "serve an episode of the API world to an MCP client",
     "doctor": "say what this machine can do, and what is missing",
 }
 

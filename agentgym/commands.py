@@ -27,6 +27,7 @@ from agentgym.errors import EnvironmentFault, RunError
 from agentgym.flags import parse, take
 from agentgym.math_commands import math
 from agentgym.sandbox_commands import sandbox
+from agentgym.world_commands import world
 
 __all__ = ["COMMANDS"]
 
@@ -427,5 +428,6 @@ COMMANDS: Mapping[str, Callable[[list[str]], int]] = {
     "eval": evaluate,
     "sandbox": sandbox,
     "math": math,
+    "world": world,
     "doctor": doctor,
 }

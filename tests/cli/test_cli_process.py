@@ -41,14 +41,14 @@ def loaded_by(*words: str) -> set[str]:
 
 def test_help_lists_every_verb_and_loads_nothing_beyond_the_standard_library() -> None:
     done = agentgym("--help")
-    verbs = ("envs", "play", "check", "train", "sft", "eval", "sandbox", "math", "doctor")
+    verbs = ("envs", "play", "check", "train", "sft", "eval", "sandbox", "math", "world", "doctor")
     assert done.returncode == 0
     assert all(f"\n  {verb} " in done.stdout for verb in verbs)
     assert not loaded_by("--help") & {*HEAVY, "tyro", "pydantic", "gymnasium", "rich", "httpx"}
 
 
 @pytest.mark.parametrize(
-    "verb", ["envs", "play", "check", "train", "sft", "eval", "sandbox", "math", "doctor"]
+    "verb", ["envs", "play", "check", "train", "sft", "eval", "sandbox", "math", "world", "doctor"]
 )
 def test_help_of_a_verb_loads_nothing_heavy(verb: str) -> None:
     loaded = loaded_by(verb, "--help")

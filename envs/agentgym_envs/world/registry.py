@@ -98,11 +98,23 @@ class Api:
             raise invalid(f"Validation error. Reason: \n{_reasons(error)}") from error
 
     @functools.cached_property
+    def schema(self) -> dict[str, Any]:
+        """The JSON schema of the arguments, the access token last."""
+        own: dict[str, Any] = self.tool.schema["function"]["parameters"]
+        if not self.login:
+            return own
+        said = f"Access token obtained from {self.app} app login."
+        return own | {
+            "properties": own.get("properties", {})
+            | {"access_token": {"type": "string", "description": said}},
+            "required": [*own.get("required", []), "access_token"],
+        }
+
+    @functools.cached_property
     def parameters(self) -> list[dict[str, Any]]:
-        """The parameters as AppWorld documents them, the access token last."""
-        schema = self.tool.schema["function"]["parameters"]
-        required = schema.get("required", [])
-        rows = [
+        """The parameters as AppWorld documents them."""
+        required = self.schema.get("required", [])
+        return [
             {
                 "name": name,
                 "type": _type(about),
@@ -111,20 +123,8 @@ class Api:
                 "default": about.get("default"),
                 "constraints": _constraints(about),
             }
-            for name, about in schema.get("properties", {}).items()
+            for name, about in self.schema.get("properties", {}).items()
         ]
-        if self.login:
-            rows.append(
-                {
-                    "name": "access_token",
-                    "type": "string",
-                    "required": True,
-                    "description": f"Access token obtained from {self.app} app login.",
-                    "default": None,
-                    "constraints": [],
-                }
-            )
-        return rows
 
     @functools.cached_property
     def doc(self) -> dict[str, Any]:

@@ -4,16 +4,28 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from agentgym_envs.world.apps import APPS
 
 TEXT = (Path(__file__).parents[3] / "docs" / "world.md").read_text()
 
 
-def test_the_example_of_the_document_runs() -> None:
-    (block,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+def ran(number: int) -> dict[str, Any]:
+    block = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)[number]
     names: dict[str, Any] = {}
     exec(compile(block, "world.md", "exec"), names)
-    assert names["reward"] == 1.0
+    return names
+
+
+def test_the_example_of_the_document_runs() -> None:
+    assert ran(0)["reward"] == 1.0
+
+
+def test_the_example_of_a_server_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("mcp", reason="the extra 'mcp' is not installed")
+    assert ran(1)["server"].name == "agentgym-world"
+    assert capsys.readouterr().out == "0.0\n"
 
 
 def test_the_document_names_every_app() -> None:

@@ -72,7 +72,7 @@ def show_current_date_and_time(ctx: Context) -> dict[str, Any]:
     return {"datetime": ctx.now}
 
 
-@app.api(login=False)
+@app.api(login=False, writes=True)
 def complete_task(
     ctx: Context,
     *,
