@@ -32,6 +32,7 @@ CREATE TABLE pay_transactions (
   private INTEGER NOT NULL, created_at TEXT NOT NULL);
 CREATE INDEX pay_transactions_sender ON pay_transactions (sender_id);
 CREATE INDEX pay_transactions_receiver ON pay_transactions (receiver_id);
+CREATE INDEX pay_transactions_time ON pay_transactions (created_at);
 CREATE TABLE pay_requests (
   id INTEGER PRIMARY KEY, requester_id INTEGER NOT NULL REFERENCES people, payer_id INTEGER NOT NULL
   REFERENCES people, amount INTEGER NOT NULL CHECK (amount > 0), note TEXT NOT NULL,

@@ -83,7 +83,7 @@ def search_api_docs(
         (api for api in apis if scores[api.app, api.name]),
         key=lambda api: (-scores[api.app, api.name], api.app, api.name),
     )
-    return [api.doc for api in page(ranked, page_index, page_limit)]
+    return page([api.doc for api in ranked], page_index, page_limit)
 
 
 def _found_app(ctx: Context, name: str) -> App:
