@@ -210,6 +210,8 @@ def page(rows: list[Row], page_index: int, page_limit: int) -> list[Row]:
 
 
 def _reasons(error: Any) -> str:
+    """Return lines in AppWorld's words, such as ``title: field required``."""
+    # Not the words of `agentgym.tools`, which names a tool's arguments: one prompt serves both.
     lines = []
     for line in error.errors(include_url=False, include_input=False, include_context=False)[:4]:
         place = ".".join(str(part)[:80] for part in line["loc"])
