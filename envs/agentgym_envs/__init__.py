@@ -29,3 +29,8 @@ def register_envs() -> None:
         "agentgym_envs.world.env:ApiWorld",
         description="Everyday tasks in a world of apps, done by Python that calls their APIs.",
     )
+    register(
+        "agentgym/AppWorld-v0",
+        "agentgym_envs.appworld.env:AppWorld",
+        description="The real AppWorld benchmark, which you install beside; docs/appworld.md.",
+    )

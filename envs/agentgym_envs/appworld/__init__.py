@@ -1,0 +1,1 @@
+"""The real AppWorld benchmark, in processes of its own."""
