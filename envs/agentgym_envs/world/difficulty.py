@@ -8,8 +8,8 @@ from functools import lru_cache
 from agentgym_envs.world.build import Size, build
 from agentgym_envs.world.database import Database
 from agentgym_envs.world.episode import play, start
-from agentgym_envs.world.scenario import Scenario
-from agentgym_envs.world.variations import situation_of
+from agentgym_envs.world.scenario import Scenario, Situation
+from agentgym_envs.world.variations import SIBLINGS, situation_of
 
 __all__ = ["LEVELS", "level_of", "points"]
 
@@ -35,12 +35,22 @@ def points(calls: dict[str, int]) -> float:
 
 @lru_cache(maxsize=4096)
 def level_of(scenario: Scenario, number: int, size: Size, seed: int) -> int:
-    """Return 1, 2 or 3, by the executed oracle."""
-    situation = situation_of(scenario, number, size, seed)
+    """Return 1, 2 or 3, by the executed oracle.
+
+    Where a scenario can fail, the hardest of three siblings counts for all: nobody knows beforehand
+    that there is nothing to do.
+    """
+    first = number - (number - 1) % SIBLINGS
+    numbers = range(first, first + SIBLINGS) if scenario.can_fail else (number,)
     db = Database(build(size, seed))
     try:
-        run = start(db, situation)
-        play(run.service, situation.oracle())
-        return 1 + sum(points(run.service.calls) >= bound for bound in _BOUNDS)
+        hardest = max(_played(db, situation_of(scenario, each, size, seed)) for each in numbers)
     finally:
         db.close()
+    return 1 + sum(hardest >= bound for bound in _BOUNDS)
+
+
+def _played(db: Database, situation: Situation) -> float:
+    run = start(db, situation)
+    play(run.service, situation.oracle())
+    return points(run.service.calls)

@@ -72,6 +72,12 @@ def test_level_follows_the_oracle() -> None:
     assert level_of(TotalSent(), 1, "small", 0) == 1
 
 
+def test_task_that_cannot_be_done_is_as_hard_as_its_siblings() -> None:
+    [scenario] = [each for each in SCENARIOS if each.name == "notes_check_item"]
+    assert not situation_of(scenario, 1, "small", 0).params["there"]
+    assert [level_of(scenario, number, "small", 0) for number in (1, 2, 3)] == [2, 2, 2]
+
+
 def test_oracle_cells() -> None:
     assert "username=profile['phone_number'], password=passwords['phone']" in log_in("phone")
     assert complete("x + 1") == "apis.supervisor.complete_task(answer=x + 1)"
