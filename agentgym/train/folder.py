@@ -6,13 +6,13 @@ import errno
 import fcntl
 import json
 import os
+from collections.abc import Set as AbstractSet
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from agentgym.errors import RunError
-from agentgym.train.config import TrainConfig
 
-__all__ = ["RunFolder", "write_json"]
+__all__ = ["RunFolder", "RunSettings", "write_json"]
 
 # What may differ when a run is taken up again: how far to go, how often to look, and what an error
 # may tell its user to change.
@@ -33,6 +33,19 @@ _FREE = {
 }
 
 
+class RunSettings(Protocol):
+    """The settings of a run, as a pydantic model; those of every kind of run have these."""
+
+    @property
+    def folder(self) -> Path:
+        """Return the run folder."""
+        ...
+
+    def model_dump_json(self) -> str:
+        """Return all settings as JSON."""
+        ...
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write aside, then rename: a reader never sees half a file."""
     aside = path.with_name(f".{path.name}.tmp")
@@ -45,14 +58,16 @@ class RunFolder:
 
     Args:
         config: What is to be run.
+        free: Names of the settings that may differ when it is taken up again.
 
     Raises:
         RunError: If another process holds the folder, it cannot be written, or it belongs to a
             run with other settings.
     """
 
-    def __init__(self, config: TrainConfig) -> None:
+    def __init__(self, config: RunSettings, free: AbstractSet[str] = frozenset(_FREE)) -> None:
         self.config = config
+        self._free = free
         self.path = config.folder
         self._lock: IO[str] | None = None
 
@@ -98,13 +113,13 @@ class RunFolder:
         path = self.file("config.json")
         asked = json.loads(self.config.model_dump_json())
         # A setting that is younger than the run had no other value than its default.
-        defaults = json.loads(TrainConfig.model_construct().model_dump_json())
+        defaults = _defaults(self.config)
         if self._is_begun():
             begun = defaults | _read(path)
             changed = [
                 f"{name} (was {begun.get(name)!r}, now {value!r})"
                 for name, value in asked.items()
-                if name not in _FREE and begun.get(name) != value
+                if name not in self._free and begun.get(name) != value
             ]
             if changed:
                 raise RunError(
@@ -129,6 +144,17 @@ class RunFolder:
         """Return the summary, if the run once reached an end."""
         path = self.file("summary.json")
         return _read(path) if path.exists() else None
+
+
+def _defaults(config: Any) -> dict[str, Any]:
+    """Return the value of every setting that has a default."""
+    optional = {
+        name: field.get_default(call_default_factory=True)
+        for name, field in type(config).model_fields.items()
+        if not field.is_required()
+    }
+    made = type(config).model_construct(**optional)
+    return dict(json.loads(made.model_dump_json(include=set(optional))))
 
 
 def _read(path: Path) -> dict[str, Any]:
