@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import random
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -17,12 +18,13 @@ from agentgym_envs.world.build import SCALES, Size, build
 from agentgym_envs.world.database import Database
 from agentgym_envs.world.difficulty import LEVELS
 from agentgym_envs.world.episode import Run, start
+from agentgym_envs.world.habits import flawed_cells
 from agentgym_envs.world.modifiers import RETRYING, Modifiers
 from agentgym_envs.world.observation import ENDED, describe
 from agentgym_envs.world.rewards import REWARDS
 from agentgym_envs.world.service import Limits as CallLimits
 from agentgym_envs.world.surface import SURFACE
-from agentgym_envs.world.tasks import WorldTasks
+from agentgym_envs.world.tasks import WorldTasks, scenarios_named
 from agentgym_sandbox import Limits
 
 __all__ = ["ApiWorld"]
@@ -43,8 +45,12 @@ class ApiWorld(ToolEnv):
     """Act for a person in a world of apps; judged at the end by what changed and the answer.
 
     Args:
-        split: ``train``, ``dev``, ``test_normal`` or ``test_challenge``.
+        split: ``train``, ``dev``, ``test_normal``, ``test_challenge``; with ``variations`` also
+            ``held_out``.
         level: 1 to 3 keeps the tasks of one difficulty; None keeps all.
+        scenarios: Names of the scenarios to keep; None keeps all.
+        variations: Tasks of each scenario, in each split; None keeps the official three. See
+            `agentgym_envs.world.tasks`.
         size: ``full`` has about 50,000 rows, ``small`` about 10,000.
         world_seed: Another seed is another world, with the same scenarios.
         max_turns: Most actions; an episode that is not completed by then is truncated, with 0.0.
@@ -86,6 +92,8 @@ class ApiWorld(ToolEnv):
         *,
         split: str = "train",
         level: int | None = None,
+        scenarios: Sequence[str] | None = None,
+        variations: int | None = None,
         size: Size = "full",
         world_seed: int = 0,
         max_turns: int = 30,
@@ -106,7 +114,8 @@ class ApiWorld(ToolEnv):
                 f"calls_per_cell={calls_per_cell}; they must lie in (0, 3600), [16, 65536] and "
                 "from 1"
             )
-        self.tasks: WorldTasks = WorldTasks(size, world_seed, level)
+        chosen = scenarios_named(scenarios)
+        self.tasks: WorldTasks = WorldTasks(size, world_seed, level, chosen, variations)
         self.tasks.ids(split)  # an unknown split is refused here, not at the first reset
         self.interpreter = Interpreter(
             Limits(memory_mb=memory_mb), cell_timeout_s, setup=SURFACE, handler=self._answer
@@ -210,10 +219,31 @@ class ApiWorld(ToolEnv):
     def oracle(self, task: Task) -> Iterator[Action]:
         """Run the cells of the scenario's oracle, which finds everything out by the APIs."""
         situation = self.tasks.situation(task.id)
+        yield from self._written(situation.oracle() if situation else [])
+
+    def _written(self, cells: Sequence[str]) -> Iterator[str]:
         first = RETRYING if self._modifiers.transient_errors else ""
-        for cell in situation.oracle() if situation else []:
+        for cell in cells:
             yield f"```python\n{first}{cell.strip()}\n```"
             first = ""
+
+    def demonstrate(
+        self, task: Task, rng: random.Random, *, flawed: bool = False
+    ) -> list[dict[str, Any]]:
+        """Play the oracle, or what a bad habit makes of it; see `agentgym_envs.world.habits`."""
+        if not flawed:
+            return super().demonstrate(task, rng)
+        seed = rng.randrange(1 << 31)
+        _, info = self.reset(seed=seed, options={"task_id": task.id})
+        rows: list[dict[str, Any]] = list(info["messages"])
+        situation = self.tasks.situation(task.id)
+        for action in self._written(flawed_cells(situation.oracle(), rng) if situation else []):
+            rows.append({"role": "assistant", "content": action})
+            _, _, terminated, truncated, info = self.step(action)
+            rows.extend(info["messages"])
+            if terminated or truncated:
+                break
+        return rows
 
     def end(self) -> None:
         """End the session and roll the world back."""

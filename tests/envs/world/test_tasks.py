@@ -4,13 +4,13 @@ import string
 
 import pytest
 
-from agentgym.errors import ConfigError
+from agentgym.errors import ConfigError, UnknownTask
 from agentgym_envs.world.apps import APPS
 from agentgym_envs.world.difficulty import LEVELS, level_of, points
 from agentgym_envs.world.scenario import SPLITS, Scenario, complete, complete_if, log_in
 from agentgym_envs.world.scenarios import all_scenarios
 from agentgym_envs.world.scenarios.pay_basics import TotalSent
-from agentgym_envs.world.tasks import WorldTasks
+from agentgym_envs.world.tasks import WorldTasks, _first, scenarios_named
 from agentgym_envs.world.variations import situation_of
 
 SCENARIOS = all_scenarios()
@@ -83,3 +83,50 @@ def test_oracle_cells() -> None:
     assert complete("x + 1") == "apis.supervisor.complete_task(answer=x + 1)"
     assert complete(status="fail") == "apis.supervisor.complete_task(status='fail')"
     assert complete_if("x") == "apis.supervisor.complete_task(status='success' if x else 'fail')"
+
+
+def oracles(tasks: WorldTasks, split: str) -> list[list[str]]:
+    found = [tasks.situation(task_id) for task_id in tasks.ids(split)]
+    return [situation.oracle() for situation in found if situation is not None]
+
+
+def test_no_solution_of_a_held_out_variation_is_one_of_training() -> None:
+    tasks = WorldTasks("small", scenarios=[TotalSent()], variations=30)
+    train, held_out = oracles(tasks, "train"), oracles(tasks, "held_out")
+    assert (len(train), len(held_out)) == (30, 30)
+    assert [cells for cells in held_out if cells in train] == []
+
+
+def test_variations_are_further_ones_of_every_split_in_turn() -> None:
+    names = ("pay_total_sent", "pay_approve_request", "pay_spent_on")
+    tasks = WorldTasks("small", scenarios=scenarios_named(names), variations=4)
+    found = [task_id.rpartition("_")[0] for task_id in tasks.ids("train")]
+    assert found == ["pay_total_sent", "pay_approve_request"] * 4
+    assert tasks.ids("dev") == [f"pay_spent_on_{n}" for n in (1, 2, 3, 4)]
+
+
+def test_variation_is_found_in_its_own_split_alone() -> None:
+    tasks = WorldTasks("small", scenarios=[TotalSent()], variations=4)
+    held_out = tasks.ids("held_out")[0]
+    assert tasks.get(held_out, "held_out").split == "held_out"
+    with pytest.raises(UnknownTask):
+        tasks.get(held_out, "train")
+
+
+def test_official_tasks_have_no_held_out_split() -> None:
+    assert WorldTasks("small").splits == SPLITS
+    assert WorldTasks("small").get("pay_total_sent_7").split == "train"
+
+
+def test_variations_too_few_or_too_rare_are_refused() -> None:
+    with pytest.raises(ConfigError, match="variations must be at least 1, not 0"):
+        WorldTasks("small", variations=0)
+    with pytest.raises(ConfigError, match="'pay_total_sent' has 0 of 1 variations in split 'no'"):
+        _first(TotalSent(), "no", 1, "small", 0)
+
+
+def test_scenarios_are_chosen_by_name() -> None:
+    assert [each.name for each in scenarios_named(["pay_total_sent"])] == ["pay_total_sent"]
+    assert scenarios_named(None) == SCENARIOS
+    with pytest.raises(ConfigError, match="no scenario 'pay_total'; perhaps you meant 'pay_to"):
+        scenarios_named(["pay_total"])
