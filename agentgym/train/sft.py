@@ -22,10 +22,16 @@ from agentgym.train.logprobs import token_logprobs
 from agentgym.train.starter import StarterRecipe
 from agentgym.types import Completion, Message, Sample
 
-__all__ = ["demonstrate", "teach"]
+__all__ = ["demonstrate", "encoded", "teach"]
 
 _WARMUP_STEPS = 30
 _DECAY_SHARE = 0.4  # of all steps, at the end
+
+
+def encoded(tokenizer: Any, episodes: Sequence[Sequence[Message]]) -> list[Sample]:
+    """Return conversations as samples to learn from."""
+    template = ChatTemplate(tokenizer)
+    return [written_out(template, messages) for messages in episodes]
 
 
 def written_out(template: ChatTemplate, messages: Sequence[Message]) -> Sample:
@@ -43,28 +49,23 @@ def written_out(template: ChatTemplate, messages: Sequence[Message]) -> Sample:
     return transcript.samples()[-1]
 
 
-def demonstrate(
-    recipe: StarterRecipe, tokenizer: Any, report: Callable[[str], None]
-) -> list[Sample]:
-    """Write out the recipe's demonstrations of tasks of the training split."""
-    template = ChatTemplate(tokenizer)
+def demonstrate(recipe: StarterRecipe, report: Callable[[str], None]) -> list[list[Message]]:
+    """Return the recipe's demonstrations of tasks of the training split, as conversations."""
     rng = random.Random(recipe.seed)
     env: Any = make(recipe.env, split="train", **recipe.env_kwargs)
-    samples = []
+    episodes = []
     try:
         core = env.unwrapped
         ids = core.tasks.ids("train")
         for index in range(recipe.demonstrations):
             task = core.tasks.get(ids[index % len(ids)])
             rows = core.demonstrate(task, rng, flawed=rng.random() < recipe.flawed)
-            samples.append(
-                written_out(template, [Message(row["role"], row["content"]) for row in rows])
-            )
+            episodes.append([Message(row["role"], row["content"]) for row in rows])
             if (index + 1) % 5000 == 0:
                 report(f"demonstrations: {index + 1} of {recipe.demonstrations}")
     finally:
         env.close()
-    return samples
+    return episodes
 
 
 def _optimizers(model: Any, lr: float) -> list[torch.optim.Optimizer]:

@@ -1,10 +1,11 @@
 """The starter policy: a character-level chat model that fits a laptop, made here from scratch.
 
-No weights are downloaded. The tokenizer has one id per UTF-8 byte, one per control token, and
-whole ids for the few openings that a turn is made of. The model is Qwen2-shaped with 0.3 million
-parameters. `ensure_starter` teaches it by teacher forcing on what an environment demonstrates:
-correct episodes mixed with bad habits, so that it explores, errs, and leaves reinforcement
-learning something to select. The result is cached by a hash of its recipe.
+No weights are downloaded. The tokenizer has one id per UTF-8 byte, one per control token, whole
+ids for the few openings that a turn is made of and, where a recipe asks for them, ids for the
+commonest subwords of the demonstrations: for episodes that are long to spell. The model is
+Qwen2-shaped with 0.3 million parameters. `ensure_starter` teaches it by teacher forcing on what an
+environment demonstrates: correct episodes mixed with bad habits, so that it explores, errs, and
+leaves reinforcement learning something to select. The result is cached by a hash of its recipe.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,14 @@ __all__ = ["StarterRecipe", "cache_folder", "ensure_starter", "make_model", "mak
 
 CONTROL = ("<|user|>", "<|assistant|>", "<|tool|>", "<|end|>", "<|pad|>")
 PIECES = ("<tool_call>", "</tool_call>", "```python\n", "\n```", "\\boxed{")
+
+# What a subword may lie in: never across a space, and a capitalised word, a digit and the name in
+# an address stand alone, so that they are the same ids in a question as in the code that answers.
+_ADDRESS = r"[a-z]+\.[a-z]+@"
+WORDS = (
+    rf"{_ADDRESS}|[A-Z][A-Za-z]*|[0-9]|\s+(?=[A-Z0-9]|{_ADDRESS})"
+    rf"|\s?[^\sA-Z0-9]+?(?={_ADDRESS}|[\sA-Z0-9]|$)|\s+"
+)
 
 # The system message and the tool schemas are left out: at one id a character they would be most
 # of every episode, and a model of this size learns the format from demonstrations instead.
@@ -55,6 +64,7 @@ class StarterRecipe:
         hidden, layers, heads, intermediate: Shape of the model.
         tied: Whether the input embeddings are the output head too.
         context: Most tokens of a conversation.
+        subwords: Ids for the commonest subwords of the demonstrations; with 0 text is spelled.
         seed: Of the weights, the demonstrations and their order.
         version: Rises when this module or an environment's demonstrations change meaning.
     """
@@ -72,6 +82,7 @@ class StarterRecipe:
     intermediate: int = 256
     tied: bool = True
     context: int = 512
+    subwords: int = 0
     seed: int = 0
     version: int = 1
 
@@ -81,14 +92,26 @@ class StarterRecipe:
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def make_tokenizer() -> Any:
-    """Return the character-level tokenizer: any text round-trips, one id per UTF-8 byte."""
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+def make_tokenizer(subwords: int = 0, texts: Iterable[str] = ()) -> Any:
+    """Return a tokenizer by which any text round-trips.
+
+    Args:
+        subwords: How many ids are learned from the texts, besides one per UTF-8 byte.
+        texts: What to learn them from.
+    """
+    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     core = Tokenizer(models.BPE({char: index for index, char in enumerate(alphabet)}, []))
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    if subwords:
+        words = pre_tokenizers.Split(Regex(WORDS), "isolated")
+        core.pre_tokenizer = pre_tokenizers.Sequence([words, core.pre_tokenizer])
+        trainer = trainers.BpeTrainer(
+            vocab_size=len(alphabet) + subwords, initial_alphabet=alphabet, show_progress=False
+        )
+        core.train_from_iterator(texts, trainer)
     core.decoder = decoders.ByteLevel()
     core.add_special_tokens([AddedToken(text, special=True, normalized=False) for text in CONTROL])
     core.add_tokens([AddedToken(text, normalized=False) for text in PIECES])
@@ -150,11 +173,13 @@ def ensure_starter(
     target = cache_folder() / f"starter-{recipe.digest()}"
     if (target / "config.json").exists():
         return target
-    from agentgym.train.sft import demonstrate, teach
+    from agentgym.train.sft import demonstrate, encoded, teach
 
     report = progress or (lambda _: None)
-    tokenizer = make_tokenizer()
-    samples = demonstrate(recipe, tokenizer, report)
+    episodes = demonstrate(recipe, report)
+    texts = (message.content for episode in episodes for message in episode)
+    tokenizer = make_tokenizer(recipe.subwords, texts)
+    samples = encoded(tokenizer, episodes)
     model = teach(make_model(recipe, tokenizer), samples, recipe, report)
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))

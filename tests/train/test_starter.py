@@ -60,6 +60,33 @@ def test_control_tokens_and_pieces_are_single_ids(token: str) -> None:
     assert len(encode(f"a{token}b")) == 3
 
 
+SPOKEN = ["Mail Nora Petrov at nora.petrov@example.com", "mail('Nora Petrov', 'nora.petrov@a')"] * 9
+LEARNED = make_tokenizer(60, SPOKEN)
+
+
+@given(TEXTS)
+def test_learned_subwords_give_any_text_back(text: str) -> None:
+    ids = LEARNED.encode(text, add_special_tokens=False)
+    decoded = LEARNED.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+    assert decoded == text
+
+
+@pytest.mark.parametrize("name", ["Nora", "Petrov", "nora.petrov@"])
+def test_name_is_the_same_subword_wherever_it_stands(name: str) -> None:
+    [subword] = LEARNED.encode(name, add_special_tokens=False)
+    assert all(subword in LEARNED.encode(text) for text in SPOKEN)
+
+
+@pytest.mark.parametrize("token", CONTROL + PIECES)
+def test_control_tokens_stay_single_beside_subwords(token: str) -> None:
+    assert len(LEARNED.encode(f"@{token}@", add_special_tokens=False)) == 3
+
+
+def test_subwords_follow_from_the_texts_alone() -> None:
+    assert make_tokenizer(60, SPOKEN).get_vocab() == LEARNED.get_vocab()
+    assert len(LEARNED) <= 256 + 60 + len(CONTROL + PIECES)
+
+
 def test_end_of_turn_is_the_stop_token() -> None:
     assert ChatTemplate(TOKENIZER).stop_ids == (encode("<|end|>")[0],)
 
