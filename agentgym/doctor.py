@@ -14,6 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+from agentgym.errors import ConfigError
+
 __all__ = ["PROBES", "DoctorRow", "examine"]
 
 Status = Literal["ok", "absent", "failed"]
@@ -97,6 +99,21 @@ def _sandbox() -> DoctorRow:
     return DoctorRow("sandbox", "ok", detail, "; ".join(report.notes))
 
 
+def _appworld() -> DoctorRow:
+    """Look for AppWorld, which is installed beside; by name, as for the sandbox."""
+    advice = "only agentgym/AppWorld-v0 needs it: docs/appworld.md says how to install it"
+    try:
+        package = importlib.import_module("agentgym_envs.appworld.installation")
+        landlock = importlib.import_module("agentgym_sandbox.landlock")
+        found = package.find()
+    except (ImportError, ConfigError) as error:
+        return DoctorRow("appworld", "absent", str(error), advice)
+    readable = "its ground truth can be read by the agent's code: the kernel has no Landlock"
+    hidden = landlock.version() >= landlock.MINIMUM_ABI
+    detail = f"{found.version} at {found.python}, tasks in {found.root}"
+    return DoctorRow("appworld", "ok", detail, "" if hidden else readable)
+
+
 def _gpu() -> DoctorRow:
     listing = _output("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader")
     if not listing:
@@ -129,6 +146,7 @@ PROBES: Mapping[str, Callable[[], DoctorRow]] = {
     "vllm": _vllm,
     "docker": _docker,
     "sandbox": _sandbox,
+    "appworld": _appworld,
     "gpu": _gpu,
     "disk": _disk,
 }

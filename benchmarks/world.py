@@ -7,7 +7,7 @@ The baseline of a reset is a bare transaction on the same database: begin, one u
 
     python benchmarks/world.py [--episodes 1000] [--json]
 
-Left out: the real AppWorld's engine in the same run.
+Where AppWorld is installed (docs/appworld.md), its engine plays like episodes in the same run.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from engine import comparison
 from report import Figure, arguments, report
 
 from agentgym_envs.world.build import build
@@ -144,6 +145,7 @@ def main() -> int:
     figures["oracle episodes, one at a time"] = Figure(oracle_episodes(192, 1), "/s")
     rate = oracle_episodes(384, IN_FLIGHT)
     figures[f"oracle episodes, {IN_FLIGHT} in flight"] = Figure.at_least(rate, 150, "/s")
+    figures |= comparison()
     figures[f"{SLOTS} full worlds"] = worlds()
     gate_ms = timed(
         lambda: [

@@ -28,7 +28,14 @@ from agentgym.types import Episode
 
 DOCS = Path(__file__).parents[2] / "docs"
 TRAINING = DOCS / "training.md"
-MINE = ("environments.md", "training.md", "algorithms.md", "evaluation.md", "world.md")
+MINE = (
+    "environments.md",
+    "training.md",
+    "algorithms.md",
+    "evaluation.md",
+    "world.md",
+    "appworld.md",
+)
 
 
 def settings_table() -> str:

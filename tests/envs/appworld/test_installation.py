@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from agentgym.doctor import PROBES
 from agentgym.errors import ConfigError, UnknownTask
 from agentgym.registry import list_envs
 from agentgym_envs.appworld.env import AppWorld
@@ -141,3 +142,17 @@ def test_unknown_task_is_named(root: Path, program: str) -> None:
 def test_listing_works_without_appworld(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(PYTHON, raising=False)
     assert "agentgym/AppWorld-v0" in {row.id for row in list_envs()}
+
+
+def test_doctor_says_how_to_install_appworld(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(PYTHON, raising=False)
+    row = PROBES["appworld"]()
+    assert row.status == "absent"
+    assert "docs/appworld.md" in row.advice
+
+
+def test_doctor_finds_appworld(root: Path, program: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PYTHON, program)
+    monkeypatch.setenv(ROOT, str(root))
+    row = PROBES["appworld"]()
+    assert (row.status, row.detail) == ("ok", f"0.1.3.post1 at {program}, tasks in {root}")

@@ -1,0 +1,143 @@
+"""The real AppWorld engine beside ours: episodes of one kind, one after the other, a second.
+
+An episode is a reset, three cells (a look at the documentation, a login, the completion) with eight
+calls of APIs, and the evaluation. The engine is AppWorld's own environment server in one warm
+process, without a sandbox, asked over HTTP; ours runs its cells in sandbox sessions.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import httpx
+from report import Figure
+
+from agentgym.errors import ConfigError
+from agentgym_envs.appworld.env import AppWorld
+from agentgym_envs.appworld.installation import Installation, find
+from agentgym_envs.world.cells import CellEnv
+from agentgym_envs.world.env import ApiWorld
+
+OURS, THEIRS = 300, 20  # episodes
+START_S = 120.0
+CELLS = (
+    """
+apps = apis.api_docs.show_app_descriptions()
+listed = apis.api_docs.show_api_descriptions(app_name="{app}")
+doc = apis.api_docs.show_api_doc(app_name="{app}", api_name="login")
+print(len(apps), len(listed), len(doc))
+""",
+    """
+passwords = {{p["account_name"]: p["password"] for p in apis.supervisor.show_account_passwords()}}
+email = apis.supervisor.show_profile()["email"]
+token = apis.{app}.login(username=email, password=passwords["{app}"])["access_token"]
+print(apis.{app}.show_account(access_token=token))
+""",
+    "apis.supervisor.complete_task()",
+)
+
+
+def comparison() -> dict[str, Figure]:
+    """Return the rates and their ratio; nothing where AppWorld is not installed."""
+    try:
+        installation = find()
+    except ConfigError:
+        return {}
+    env = ApiWorld()
+    ours = rate(episodes_of(env, "notes"), OURS)
+    env.close()
+    with served(installation) as http:
+        theirs = rate(episodes_of_engine(http, installation), THEIRS)
+    client = AppWorld()
+    through = rate(episodes_of(client, "simple_note"), THEIRS)
+    client.close()
+    return {
+        "like episodes, AppWorld's engine": Figure(theirs, "/s"),
+        "like episodes, AppWorld-v0": Figure(through, "/s", None, theirs),
+        "like episodes, ours": Figure(ours, "/s", None, theirs),
+        "like episodes, ours to the engine's": Figure.at_least(ours / theirs, 50, "times"),
+    }
+
+
+def rate(episodes: Iterator[Callable[[], None]], count: int) -> float:
+    """Play one episode to warm up, and then some; return episodes a second."""
+    next(episodes)()
+    start_s = time.perf_counter()
+    for episode in itertools.islice(episodes, count):
+        episode()
+    return count / (time.perf_counter() - start_s)
+
+
+def episodes_of(env: CellEnv, app: str) -> Iterator[Callable[[], None]]:
+    cells = [f"```python\n{cell.format(app=app).strip()}\n```" for cell in CELLS]
+
+    def episode(task_id: str) -> None:
+        env.reset(seed=0, options={"task_id": task_id})
+        for cell in cells:
+            observation, _, ended, _, _ = env.step(cell)
+            assert "Execution failed" not in observation, observation
+        assert ended
+
+    for task_id in itertools.cycle(env.tasks.ids("train")):
+        yield lambda task_id=task_id: episode(task_id)
+
+
+def episodes_of_engine(
+    http: httpx.Client, installation: Installation
+) -> Iterator[Callable[[], None]]:
+    cells = [cell.format(app="simple_note") for cell in CELLS]
+
+    def ask(what: str, **body: object) -> object:
+        reply = http.post(f"/{what}", json=body)
+        reply.raise_for_status()
+        return reply.json()["output"]
+
+    def episode(task_id: str) -> None:
+        ask("initialize", task_id=task_id)
+        for cell in cells:
+            said = str(ask("execute", task_id=task_id, code=cell))
+            assert "Execution failed" not in said, said
+        assert ask("task_completed", task_id=task_id)
+        ask("evaluate", task_id=task_id, suppress_errors=True)
+        ask("close", task_id=task_id)
+
+    for task_id in itertools.cycle(installation.task_ids("train")):
+        yield lambda task_id=task_id: episode(task_id)
+
+
+@contextmanager
+def served(installation: Installation) -> Iterator[httpx.Client]:
+    """Serve AppWorld's environment; on the loopback, where its own command takes all addresses."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with tempfile.TemporaryDirectory(prefix="agentgym-engine-") as folder:
+        Path(folder, "data").symlink_to(Path(installation.root, "data"))
+        process = subprocess.Popen(
+            [
+                *(installation.python, "-m", "uvicorn", "appworld.serve.environment:app"),
+                *("--host", "127.0.0.1", "--port", str(port), "--log-level", "error"),
+            ],
+            cwd=folder,
+            env={**os.environ, "APPWORLD_ROOT": folder, "APPWORLD_CACHE": f"{folder}/cache"},
+            stdin=subprocess.DEVNULL,
+        )
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=START_S) as http:
+                deadline = time.monotonic() + START_S
+                while time.monotonic() < deadline and process.poll() is None:
+                    with suppress(httpx.TransportError):
+                        http.get("/")
+                        break
+                    time.sleep(0.1)
+                yield http
+        finally:
+            process.kill()  # its own end may hang
+            process.wait()
