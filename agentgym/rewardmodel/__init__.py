@@ -1,1 +1,1 @@
-"""Learned rewards: preference pairs, a Bradley-Terry head, DPO, and a watch on over-optimisation."""
+"""Learned rewards: preference pairs, a Bradley-Terry head, DPO, and a watch on over-optimising."""
