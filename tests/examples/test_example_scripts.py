@@ -70,3 +70,35 @@ def test_custom_environment_is_checked_taught_and_trained_on(tmp_path: Path) -> 
     assert recipe["env"] == config["env"] == "demo/Shelf-v0"
     assert config["model"] == str(starter)
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["steps"] == 1
+
+
+def test_api_world_is_taught_and_trained_on_its_scenarios(tmp_path: Path) -> None:
+    small = ("--sft-steps", "2", "--demonstrations", "8", "--steps", "1", "--tasks", "2")
+    said = example(
+        "train_api_world.py",
+        *("--sampler", "transformers", "--out", str(tmp_path / "run"), *small),
+        *("--scenarios", "4", "--variations", "3", "--eval-tasks", "2"),
+        AGENTGYM_CACHE=str(tmp_path / "cache"),
+    )
+    [starter] = (tmp_path / "cache").iterdir()
+    recipe = json.loads((starter / "recipe.json").read_text())
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert len(set(recipe["env_kwargs"]["scenarios"])) == 4
+    assert recipe["env_kwargs"] == config["env_kwargs"]
+    assert (config["split"], config["eval_split"]) == ("train", "held_out")
+    assert (config["algorithm"], config["model"]) == ("rloo", str(starter))
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert (summary["steps"], summary["before"]["tasks"]) == (1, 2)
+    assert "evaluation after: " in said
+
+
+def test_api_world_trains_a_given_model_on_24_scenarios(tiny: Path, tmp_path: Path) -> None:
+    small = ("--steps", "1", "--tasks", "1", "--eval-tasks", "0", "--variations", "1")
+    example(
+        "train_api_world.py",
+        *("--model", str(tiny), "--sampler", "transformers", "--out", str(tmp_path / "run")),
+        *small,
+    )
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert len(set(config["env_kwargs"]["scenarios"])) == 24
+    assert "level" not in config["env_kwargs"]
