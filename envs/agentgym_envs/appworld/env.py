@@ -87,7 +87,7 @@ class AppWorld(CellEnv):
         """Show the task; no world is served before the first cell."""
         self._status = self._lost = None
         person = task.metadata["supervisor"]
-        return self.start(
+        return self.watch(
             PROMPT.format(**person, phone=person["phone_number"], instruction=task.prompt)
         )
 

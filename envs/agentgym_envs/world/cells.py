@@ -49,19 +49,24 @@ _ONE_CELL = "Only the first cell was run: write one cell a turn."
 class CellEnv(ToolEnv):
     """An environment with a tool ``python``: one cell a turn, until the task is completed.
 
-    An author writes the tool, `judged` and `calls`, and tells `behaviour` what was run and shown.
+    An author writes the tool, `judged` and `calls`; calls `watch` at the beginning, and
+    ``behaviour.ran`` for every cell.
+
+    Attributes:
+        behaviour: The counters of this episode.
     """
 
     instructions = INSTRUCTIONS
+    behaviour: Behaviour
 
-    def start(self, prompt: str) -> str:
-        """Begin to watch the agent's behaviour; returns the prompt."""
+    def watch(self, prompt: str) -> str:
+        """Begin to count how the agent behaves, who is shown this prompt; returns the prompt."""
         self.behaviour = Behaviour()
         self.behaviour.show(f"{self.instructions}\n{prompt}")
         return prompt
 
     def judged(self) -> Verdict | None:
-        """Return the verdict, if the cell that was run has ended the episode."""
+        """Return the verdict, if what was run has ended the episode."""
         raise NotImplementedError(f"{type(self).__name__} must define judged()")
 
     def calls(self) -> Mapping[str, int]:
@@ -71,7 +76,7 @@ class CellEnv(ToolEnv):
     def respond(self, action: str) -> Reply:
         """Run the cell of an action; judge once the task was marked as complete."""
         reply = self._ran(parse(action, self.toolbox))
-        verdict = self.judged() if reply.tool_calls else None
+        verdict = self.judged()
         if verdict is not None:
             return replace(reply, verdict=self._counted(verdict))
         if self.turns < self.max_turns:
