@@ -8,7 +8,7 @@ may sample the pad token.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -35,16 +35,18 @@ class Batch:
         mask: True where the next token was sampled, shape (B, T - 1), bool.
         behaviour_logprobs: Of the next token, 0.0 outside the mask, shape (B, T - 1), float32.
         advantages: Of the episode, shape (B, T - 1), float32.
+        lengths: Of the sequences, shape (B,), int64.
     """
 
     ids: Tensor
     mask: Tensor
     behaviour_logprobs: Tensor
     advantages: Tensor
+    lengths: Tensor
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on another device."""
-        moved = (self.ids, self.mask, self.behaviour_logprobs, self.advantages)
+        moved = (getattr(self, field.name) for field in fields(self))
         return Batch(*(tensor.to(device, non_blocking=True) for tensor in moved))
 
 
@@ -67,19 +69,36 @@ def pad(items: Sequence[WeightedSample]) -> Batch:
         logprobs[row, :length] = torch.tensor(item.sample.logprobs, dtype=torch.float32)
     advantages = torch.tensor([item.advantage for item in items], dtype=torch.float32)
     per_token = advantages[:, None].expand(-1, shape[1] - 1).contiguous()
-    return Batch(ids, mask[:, 1:].contiguous(), logprobs[:, 1:].contiguous(), per_token)
+    return Batch(
+        ids,
+        mask[:, 1:].contiguous(),
+        logprobs[:, 1:].contiguous(),
+        per_token,
+        torch.tensor(lengths),
+    )
 
 
-def micro_batches(items: Sequence[WeightedSample], tokens: int) -> Iterator[Batch]:
-    """Yield padded batches of at most ``tokens`` places each, of neighbours in length.
+def micro_batches(
+    items: Sequence[WeightedSample], tokens: int, *, packed: bool = False
+) -> Iterator[Batch]:
+    """Yield batches of at most ``tokens`` places each, of neighbours in length.
 
     A sequence longer than ``tokens`` gets a batch of its own.
+
+    Args:
+        items: What is shared out.
+        tokens: Most places of a batch.
+        packed: Count tokens: the model will see no padding. Else padding takes places too.
     """
     chosen: list[WeightedSample] = []
+    filled = 0
     for item in sorted(items, key=lambda item: len(item.sample.ids)):
-        if chosen and (len(chosen) + 1) * len(item.sample.ids) > tokens:
+        length = len(item.sample.ids)
+        needed = filled + length if packed else (len(chosen) + 1) * length
+        if chosen and needed > tokens:
             yield pad(chosen)
-            chosen = []
+            chosen, needed = [], length
         chosen.append(item)
+        filled = needed
     if chosen:
         yield pad(chosen)

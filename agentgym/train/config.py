@@ -64,8 +64,26 @@ class TrainConfig(BaseModel):
         Field(gt=0, description="Cap of the sampler-mismatch weight; None leaves it out."),
     ] = 2.0
     micro_batch_tokens: Annotated[
-        int, Field(ge=2, description="Places of one padded forward; gradients are accumulated.")
+        int, Field(ge=2, description="Places of one forward; gradients are accumulated.")
     ] = 16_384
+    packing: Annotated[
+        bool | None,
+        Field(
+            description="Show the model sequences in one row, without padding. Default: on CUDA "
+            "only, for the sums of a CPU run stay the same to the last digit without."
+        ),
+    ] = None
+    gradient_checkpointing: Annotated[
+        bool, Field(description="Make activations again in the backward pass: less memory.")
+    ] = False
+    compile: Annotated[bool, Field(description="Run the learner's model by torch.compile.")] = False
+    lora_rank: Annotated[
+        int | None,
+        Field(ge=1, description="Learn a LoRA adapter of this rank; None learns all weights."),
+    ] = None
+    lora_alpha: Annotated[
+        float | None, Field(gt=0, description="Scale of the adapter; default: twice its rank.")
+    ] = None
 
     max_tokens: Annotated[
         int | None,
@@ -124,6 +142,12 @@ class TrainConfig(BaseModel):
         float | None,
         Field(gt=0, description="Most nats a pushed weight may differ; default by precision."),
     ] = None
+
+    @model_validator(mode="after")
+    def _lora(self) -> TrainConfig:
+        if self.lora_alpha is not None and self.lora_rank is None:
+            raise ValueError("lora_alpha scales an adapter: set lora_rank too, or leave it out")
+        return self
 
     @model_validator(mode="after")
     def _consistent(self) -> TrainConfig:

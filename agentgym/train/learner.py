@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,6 +17,9 @@ from agentgym.algorithms.presets import preset
 from agentgym.train.batch import Batch, WeightedSample, micro_batches
 from agentgym.train.config import TrainConfig
 from agentgym.train.logprobs import token_logprobs
+from agentgym.train.lora import Adapter, adapt, merged_tensors
+from agentgym.train.packing import use_packed_attention
+from agentgym.train.recompute import recompute_layers
 from agentgym.types import Group
 
 __all__ = ["LearnStats", "Learner", "weigh"]
@@ -82,13 +86,26 @@ class Learner:
         self.device = device
         self.config = config
         self.algorithm = preset(config.algorithm)
+        self.packing = device.type == "cuda" if config.packing is None else config.packing
+        self._prepare()
         self.optimizer = torch.optim.AdamW(
-            self.model.parameters(),
+            [parameter for parameter in self.model.parameters() if parameter.requires_grad],
             lr=config.learning_rate,
             betas=(0.9, 0.95),
             weight_decay=config.weight_decay,
             fused=device.type == "cuda",
         )
+
+    def _prepare(self) -> None:
+        """Change the model as the settings say: attention, adapter, checkpointing, compilation."""
+        if self.packing:
+            use_packed_attention(self.model)
+        if self.config.lora_rank is not None:
+            adapt(self.model, self.config.lora_rank, self.config.lora_alpha, self.config.seed)
+        if self.config.gradient_checkpointing:
+            recompute_layers(self.model)
+        if self.config.compile:
+            self.model.base_model.compile(dynamic=True)
 
     def step(self, items: Sequence[WeightedSample], step: int) -> LearnStats:
         """Take one step on all items together, gradients accumulated over micro-batches.
@@ -123,7 +140,8 @@ class Learner:
         )
 
     def _batches(self, items: Sequence[WeightedSample]) -> Iterator[Batch]:
-        for batch in micro_batches(items, self.config.micro_batch_tokens):
+        tokens = self.config.micro_batch_tokens
+        for batch in micro_batches(items, tokens, packed=self.packing):
             yield batch.to(self.device)
 
     def _denominator(self, items: Sequence[WeightedSample]) -> float:
@@ -141,7 +159,11 @@ class Learner:
         """Add the gradient of one micro-batch; return loss, and sums of entropy and gap."""
         with self._autocast():
             logprobs, entropy = token_logprobs(
-                self.model, batch.ids, batch.mask, self.config.temperature
+                self.model,
+                batch.ids,
+                batch.mask,
+                self.config.temperature,
+                lengths=batch.lengths if self.packing else None,
             )
         per_token = LOSSES[self.algorithm.loss](
             logprobs,
@@ -163,8 +185,16 @@ class Learner:
 
     def named_tensors(self) -> Iterator[tuple[str, Tensor]]:
         """Yield each weight once under its Hugging Face name; tied ones under the first."""
-        for name, parameter in self.model.named_parameters():
-            yield name, parameter.detach()
+        yield from merged_tensors(self.model)
+
+    def checkpointed(self) -> Any:
+        """Return what a checkpoint keeps: the model, or its adapter alone."""
+        return self.model if self.config.lora_rank is None else Adapter(self.model)
+
+    def save_pretrained(self, folder: Path) -> None:
+        """Write the whole model, its adapter merged in."""
+        merged = None if self.config.lora_rank is None else dict(self.named_tensors())
+        self.model.save_pretrained(folder, state_dict=merged)
 
     @torch.no_grad()
     def score(self, ids: Sequence[int]) -> list[float]:

@@ -156,7 +156,7 @@ def _finish(session: Any, say: Callable[[str], None]) -> Run:
         summary["after"] = after.summary(config.eval_rollouts)
         summary["gain"] = gain(before, after)
     model = folder.file("model")
-    session.learner.model.save_pretrained(model)
+    session.learner.save_pretrained(model)
     session.tokenizer.save_pretrained(model)
     folder.file("curve.svg").write_text(_curve(session))
     seconds = session.clock.seconds()

@@ -19,6 +19,7 @@ from agentgym.train.config import TrainConfig
 from agentgym.train.evaluations import Evaluated, EvaluationLog
 from agentgym.train.folder import RunFolder
 from agentgym.train.learner import Learner
+from agentgym.train.lora import load_adapter
 from agentgym.train.metrics import MetricsLog
 from agentgym.train.schedule import Schedule
 from agentgym.types import Group, SamplingParams
@@ -59,9 +60,12 @@ class Session:
         clock = Clock()
         train_ids, eval_ids = _tasks(config)
         found = checkpoint.newest(folder.checkpoints)
-        source = str(found.model) if found else _model_source(config, say)
+        adapted = config.lora_rank is not None  # then a checkpoint holds the adapter alone
+        source = str(found.model) if found and not adapted else _model_source(config, say)
         tokenizer = load_tokenizer(source)
         learner = _learner(config, source)
+        if found and adapted:
+            load_adapter(learner.model, found.model)
         say(f"starting the sampler ({config.sampler})")
         sampler = _sampler(config, source)
         stack.callback(sampler.close)
@@ -207,7 +211,7 @@ class Session:
         checkpoint.save(
             self.folder.checkpoints,
             state,
-            self.learner.model,
+            self.learner.checkpointed(),
             self.tokenizer,
             keep=self.config.keep_checkpoints,
         )
