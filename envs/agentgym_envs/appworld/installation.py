@@ -8,6 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from tempfile import gettempdir
 
 from agentgym.errors import ConfigError
 
@@ -77,10 +78,11 @@ def find(python: str | None = None, root: str | None = None) -> Installation:
             f"no AppWorld tasks in '{folder / 'data'}'; run 'appworld download data' in the root, "
             f"and name the root in {ROOT} or root=...; {GUIDE}"
         )
-    if "memory" in str(folder.resolve()):
-        raise ConfigError(
-            f"AppWorld takes a path with 'memory' in it for no file: '{folder}'; move the root"
-        )
+    for place, way_out in ((folder.resolve(), "move the root"), (gettempdir(), "set TMPDIR")):
+        if "memory" in str(place):
+            raise ConfigError(
+                f"AppWorld takes a path with 'memory' in it for no file: '{place}'; {way_out}"
+            )
     return Installation(str(program), str(folder), _version(str(program)))
 
 

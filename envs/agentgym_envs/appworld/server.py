@@ -140,6 +140,7 @@ class Server:
         try:
             return str(self._post("execute", math.ceil(limit_s) + GRACE_S, code=code))
         except httpx.TimeoutException as error:
+            self.kill()
             raise Lost(f"timed out after {limit_s:g} s") from error
         except httpx.HTTPError as error:
             code_of_end = self._forked.ended(END_S) if self._forked else None
@@ -232,9 +233,13 @@ class Server:
             return (self.folder / "log.txt").read_text(encoding="utf-8", errors="replace")
         return ""
 
-    def close(self) -> None:
-        """End the process and remove what it has written; may be called twice."""
+    def kill(self) -> None:
+        """End the process; may be called twice."""
         if self._forked is not None:
             self._forked.kill()
+
+    def close(self) -> None:
+        """End the process and remove what it has written; may be called twice."""
+        self.kill()
         self._http.close()
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -27,6 +27,7 @@ class AppWorldTasks(TaskSet):
     def __init__(self, installation: Installation, level: int | None = None) -> None:
         self.installation = installation
         self.level = level
+        self._kept: dict[str, tuple[str, ...]] = {}
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -34,12 +35,13 @@ class AppWorldTasks(TaskSet):
         return SPLITS
 
     def _ids(self, split: str) -> Sequence[str]:
-        ids = [task_id for task_id, of in self._split_of.items() if of == split]
-        if not ids:  # says which file is missing
-            ids = list(self.installation.task_ids(split))
-        if self.level is None:
-            return ids
-        return [each for each in ids if self._difficulty(each) == self.level]
+        if split not in self._kept:
+            ids = self.installation.task_ids(split)
+            level = self.level
+            self._kept[split] = tuple(
+                each for each in ids if level is None or self._difficulty(each) == level
+            )
+        return self._kept[split]
 
     @cached_property
     def _split_of(self) -> dict[str, str]:

@@ -211,8 +211,8 @@ def test_cell_that_does_not_stop_ends_the_episode_with_0(
     )
     assert (reward, terminated, truncated) == (0.0, True, False)
     assert info["verdict"].reason == "timed out after 1 s"
-    assert said(begun(env), "print(1)") == "1"
     assert not alive(pid)
+    assert said(begun(env), "print(1)") == "1"
 
 
 def test_cell_that_crashes_its_process_ends_the_episode_with_0(env: AppWorld) -> None:

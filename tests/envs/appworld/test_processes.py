@@ -73,6 +73,17 @@ def test_ground_truth_cannot_be_loaded(env: AppWorld) -> None:
     assert "rice" not in observation
 
 
+def test_memory_holds_no_ground_truth(env: AppWorld) -> None:
+    look = (
+        "import appworld",
+        "sys = appworld.common.utils.sys",
+        "found = sys.modules['gc'].get_objects()",
+        "kinds = {type(each).__name__ for each in found}",
+        "print(len(found) > 1000, 'GroundTruth' in kinds, 'evaluation' in sys.modules)",
+    )
+    assert played(env, *look)[0] == "True False False"
+
+
 @pytest.mark.parametrize("name", ["environ", "root/etc/hostname", "cwd"])
 def test_other_processes_cannot_be_looked_into(confined: AppWorld, name: str) -> None:
     look = f"print(posix.open(f'/proc/{os.getpid()}/{name}', 0))"
