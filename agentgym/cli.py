@@ -29,6 +29,8 @@ VERBS: Mapping[str, str] = {
     "sft": "make the starter policy from demonstrations",
     "eval": "evaluate a policy on an environment",
     "sandbox": "make an image for the Docker sandbox, or say what isolation is in force",
+    "reward-model": "train a reward model on preference pairs, or watch one",
+    "dpo": "train a model on preference pairs, without a reward model",
     "math": "judge answers of mathematics, and say which rule decided",
     "world": "serve an episode of the API world to an MCP client",
     "doctor": "say what this machine can do, and what is missing",
@@ -38,7 +40,8 @@ _TRAIN_PACKAGES = frozenset({"torch", "transformers", "tokenizers", "safetensors
 
 
 def _help() -> str:
-    rows = "\n".join(f"  {verb:<8} {text}" for verb, text in VERBS.items())
+    width = max(map(len, VERBS))
+    rows = "\n".join(f"  {verb:<{width}} {text}" for verb, text in VERBS.items())
     return (
         "usage: agentgym VERB ...\n\n"
         "Train and evaluate LLM agents by reinforcement learning with verifiable rewards.\n\n"

@@ -7,10 +7,7 @@ that a model wrote is never read as markup.
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
-import os
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
@@ -26,7 +23,9 @@ from tyro.conf import Positional, arg
 from agentgym.errors import EnvironmentFault, RunError
 from agentgym.flags import parse, take
 from agentgym.math_commands import math
+from agentgym.reward_commands import dpo, reward_model
 from agentgym.sandbox_commands import sandbox
+from agentgym.terminal import full_disk_told, output_kept
 from agentgym.world_commands import world
 
 __all__ = ["COMMANDS"]
@@ -130,7 +129,7 @@ def check(argv: list[str]) -> int:
     config = parse(CheckConfig, "check", argv, "Check that an environment is sound.")
     from agentgym.check import check as check_env
 
-    with _output_kept():
+    with output_kept():
         report = check_env(config.env, tasks=config.tasks, kwargs=config.env_kwargs)
     if as_json:
         rows = [asdict(row) for row in report.rows]
@@ -222,7 +221,7 @@ def evaluate(argv: list[str]) -> int:
 
     spec(config.env)  # a misspelt id is told before an engine starts
     with (
-        _output_kept(),
+        output_kept(),
         contextlib.closing(resolve(config.policy)) as policy,
         _progress(config.tasks) as advance,
     ):
@@ -283,7 +282,7 @@ def sft(argv: list[str]) -> int:
     from agentgym.train.starter import StarterRecipe, cache_folder, ensure_starter
 
     asked = {name: value for name, value in dict(config).items() if value is not None}
-    with _output_kept(), _full_disk_told(cache_folder()):
+    with output_kept(), full_disk_told(cache_folder()):
         folder = ensure_starter(replace(StarterRecipe(), **asked), progress=_say())
     if as_json:
         _write_json({"model": str(folder)})
@@ -301,7 +300,7 @@ def train(argv: list[str]) -> int:
     from agentgym.train.loop import train as run
     from agentgym.train.starter import cache_folder
 
-    with _output_kept(), _full_disk_told(config.folder, cache_folder()):
+    with output_kept(), full_disk_told(config.folder, cache_folder()):
         result = run(config, say=_say())
     if as_json:
         _write_json(result.summary)
@@ -327,7 +326,7 @@ def doctor(argv: list[str]) -> int:
     parse(DoctorConfig, "doctor", argv, "Say what this machine can do, and what is missing.")
     from agentgym.doctor import examine
 
-    with _output_kept():
+    with output_kept():
         rows = examine()
     failed = any(row.status == "failed" for row in rows)
     if as_json:
@@ -364,57 +363,6 @@ def _progress(total: int) -> Iterator[Callable[[], None]]:
         yield lambda: bar.advance(task)
 
 
-@contextlib.contextmanager
-def _output_kept() -> Iterator[None]:
-    """Send what engines print to the standard error, so that the output holds the result alone."""
-    sys.stdout.flush()
-    kept = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        yield
-    finally:
-        sys.stdout.flush()
-        os.dup2(kept, 1)
-        os.close(kept)
-
-
-@contextlib.contextmanager
-def _full_disk_told(*folders: Path) -> Iterator[None]:
-    """Turn every way in which libraries report a full disk into one line.
-
-    Args:
-        folders: Where the command writes.
-
-    Raises:
-        RunError: If a disk is full.
-    """
-    try:
-        yield
-    except Exception as error:
-        if not _is_full(error):
-            raise
-        fullest = min(folders, key=_free_bytes)
-        raise RunError(
-            f"the disk of '{fullest}' is full; free some space and run the same command again to "
-            "go on"
-        ) from error
-
-
-def _is_full(error: BaseException | None) -> bool:
-    """Tell whether a full disk is what an error, or one that it came from, is about."""
-    if error is None:
-        return False
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return True
-    # A context too: PyTorch, ending a file that it could not write, fails again by another name.
-    return "os error 28" in str(error) or _is_full(error.__cause__ or error.__context__)
-
-
-def _free_bytes(folder: Path) -> int:
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    return shutil.disk_usage(there).free
-
-
 def _write_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, default=str) + "\n")
 
@@ -427,6 +375,8 @@ COMMANDS: Mapping[str, Callable[[list[str]], int]] = {
     "sft": sft,
     "eval": evaluate,
     "sandbox": sandbox,
+    "reward-model": reward_model,
+    "dpo": dpo,
     "math": math,
     "world": world,
     "doctor": doctor,

@@ -91,7 +91,7 @@ def test_training_settings_of_the_readme_are_valid() -> None:
 def test_verbs_of_the_readme_exist() -> None:
     from agentgym.cli import VERBS
 
-    verbs = set(re.findall(r"^    agentgym (\w+)", README.read_text(), flags=re.M))
+    verbs = set(re.findall(r"^    agentgym ([\w-]+)", README.read_text(), flags=re.M))
     assert verbs == set(VERBS)
 
 
