@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from agentgym.algorithms.presets import Algorithm, mixed
+from agentgym.errors import ConfigError
 
 __all__ = ["TrainConfig"]
 
@@ -27,9 +31,13 @@ class TrainConfig(BaseModel):
             "folder, or a name on the model hub."
         ),
     ] = "starter"
-    algorithm: Annotated[str, Field(description="A preset: reinforce, rloo, grpo or dr_grpo.")] = (
-        "rloo"
-    )
+    algorithm: Annotated[
+        str,
+        Field(
+            description="A preset: reinforce, rloo, grpo, dr_grpo, loop, raft, reinforce_pp, dapo, "
+            "gspo, cispo or ppo. The parts of it below are the preset's where they are none."
+        ),
+    ] = "rloo"
     sampler: Annotated[
         Literal["vllm", "transformers"], Field(description="What samples episodes while training.")
     ] = "vllm"
@@ -63,6 +71,102 @@ class TrainConfig(BaseModel):
         float | None,
         Field(gt=0, description="Cap of the sampler-mismatch weight; None leaves it out."),
     ] = 2.0
+    max_staleness: Annotated[
+        int | None,
+        Field(ge=0, description="Episodes sampled by weights more steps old are left out."),
+    ] = None
+    critic_lr: Annotated[
+        float, Field(gt=0, description="Learning rate of the value head, where there is one.")
+    ] = 1e-3
+
+    advantage: Annotated[
+        str | None,
+        Field(description="reinforce, rloo, grpo, dr_grpo, reinforce_pp, raft or gae."),
+    ] = None
+    baseline: Annotated[
+        str | None, Field(description="Of reinforce: none, batch_mean or moving_average.")
+    ] = None
+    loss: Annotated[
+        str | None, Field(description="policy_gradient, ppo_clip, ppo_penalty, gspo or cispo.")
+    ] = None
+    ratio: Annotated[
+        str | None, Field(description="Of ppo_clip: by token, turn or trajectory.")
+    ] = None
+    clip_low: Annotated[
+        float | None, Field(ge=0, le=1, description="The ratio's range begins at 1 - clip_low.")
+    ] = None
+    clip_high: Annotated[
+        float | None, Field(gt=0, description="The ratio's range ends at 1 + clip_high.")
+    ] = None
+    dual_clip: Annotated[
+        float | None,
+        Field(ge=0, description="Bounds the loss at a negative advantage; 0 does not."),
+    ] = None
+    aggregation: Annotated[
+        str | None, Field(description="token_mean, sequence_mean or constant.")
+    ] = None
+    epochs: Annotated[
+        int | None, Field(ge=1, description="Times that each batch is learned from.")
+    ] = None
+    minibatches: Annotated[
+        int | None, Field(ge=1, description="Parts of a batch, with an optimizer step each.")
+    ] = None
+    critic: Annotated[bool | None, Field(description="Learn a value head, for gae.")] = None
+    gamma: Annotated[
+        float | None, Field(gt=0, le=1, description="Discount of a turn; for gae, of a token.")
+    ] = None
+    lam: Annotated[float | None, Field(ge=0, le=1, description="Of gae.")] = None
+    value_clip: Annotated[
+        float | None, Field(ge=0, description="Of the critic's loss; 0 leaves it out.")
+    ] = None
+    whiten: Annotated[
+        bool | None, Field(description="Standardise the advantages of all tokens of a batch.")
+    ] = None
+    kl: Annotated[
+        str | None,
+        Field(description="Divergence to the starting model: none, in the reward or in the loss."),
+    ] = None
+    kl_estimator: Annotated[
+        str | None, Field(description="k1 in the reward; k2, k3 or k3_exact in the loss.")
+    ] = None
+    kl_coefficient: Annotated[float | None, Field(ge=0, description="What a nat of it costs.")] = (
+        None
+    )
+    kl_target: Annotated[
+        float | None, Field(ge=0, description="Steers the coefficient to this divergence; 0 not.")
+    ] = None
+    step_kl: Annotated[
+        float | None, Field(gt=0, description="Of ppo_penalty: the divergence of one step.")
+    ] = None
+    entropy_coefficient: Annotated[
+        float | None, Field(ge=0, description="What a nat of entropy is worth in the loss.")
+    ] = None
+    dynamic_sampling: Annotated[
+        int | None,
+        Field(ge=0, description="Most further rounds that replace groups without signal."),
+    ] = None
+    overlong: Annotated[
+        float | None,
+        Field(ge=0, le=1, description="Last share of max_tokens over which a reward falls by 1."),
+    ] = None
+    least_advantage: Annotated[
+        float | None, Field(ge=0, description="Episodes whose advantage is smaller are left out.")
+    ] = None
+    mismatch: Annotated[
+        str | None,
+        Field(
+            description="What importance_cap does: token_truncate, token_mask, sequence_truncate "
+            "or sequence_mask."
+        ),
+    ] = None
+    mismatch_band: Annotated[
+        float | None,
+        Field(ge=0, description="Most distance of an episode's mean ratio from 1; 0 for any."),
+    ] = None
+    reward_scale: Annotated[
+        str | None, Field(description="none, running (mean and spread so far), clip or log.")
+    ] = None
+
     micro_batch_tokens: Annotated[
         int, Field(ge=2, description="Places of one forward; gradients are accumulated.")
     ] = 16_384
@@ -149,15 +253,31 @@ class TrainConfig(BaseModel):
             raise ValueError("lora_alpha scales an adapter: set lora_rank too, or leave it out")
         return self
 
+    @model_validator(mode="before")
+    @classmethod
+    def _whole_distribution(cls, values: Any) -> Any:
+        """Refuse to learn from what was sampled from a part of the distribution only."""
+        for name, off in (("top_p", 1), ("top_k", 0)):
+            if isinstance(values, dict) and values.get(name, off) not in (off, None, -1):
+                raise ConfigError(
+                    f"{name}={values[name]} samples from another distribution than the one whose "
+                    f"log-probabilities are learned from: leave {name} out; temperature is "
+                    "supported"
+                )
+        return values
+
     @model_validator(mode="after")
     def _consistent(self) -> TrainConfig:
-        from agentgym.algorithms.presets import preset
-
-        algorithm = preset(self.algorithm)  # an unknown name says what there is
+        algorithm = self.parts  # an unknown name says what there is
         if self.group_size < 2 and algorithm.needs_siblings:
             raise ValueError(
                 f"algorithm '{self.algorithm}' compares siblings: group_size must be at least 2 "
                 f"(it is {self.group_size}), or use algorithm='reinforce'"
+            )
+        if self.importance_cap is None and self.mismatch is not None:
+            raise ValueError(
+                f"mismatch='{self.mismatch}' says how importance_cap bounds a ratio: set "
+                "importance_cap, or leave mismatch out"
             )
         if self.split == self.eval_split and self.eval_tasks:
             raise ValueError(
@@ -165,6 +285,16 @@ class TrainConfig(BaseModel):
                 "training tasks; choose another eval_split, or eval_tasks=0"
             )
         return self
+
+    @property
+    def parts(self) -> Algorithm:
+        """Return the algorithm: the preset, with the parts that are set in their places.
+
+        Raises:
+            ConfigError: If they do not fit together.
+        """
+        names = [field.name for field in fields(Algorithm)][1:]
+        return mixed(self.algorithm, {name: getattr(self, name) for name in names})
 
     @property
     def is_starter(self) -> bool:

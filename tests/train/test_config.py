@@ -48,3 +48,35 @@ def test_evaluating_on_the_training_split_is_refused() -> None:
 def test_an_unknown_algorithm_gets_the_nearest_name() -> None:
     with pytest.raises(ConfigError, match="rloo"):
         ag.TrainConfig(algorithm="rlo")
+
+
+def test_parts_are_the_presets_where_none_is_set() -> None:
+    parts = ag.TrainConfig(algorithm="loop").parts
+    assert (parts.advantage, parts.loss, parts.epochs) == ("rloo", "ppo_clip", 2)
+    assert parts.clip_low == pytest.approx(1 - 1 / 1.1)
+
+
+def test_parts_may_be_mixed() -> None:
+    parts = ag.TrainConfig(algorithm="loop", ratio="turn", advantage="dr_grpo", clip_low=0.3).parts
+    assert (parts.ratio, parts.advantage, parts.clip_low) == ("turn", "dr_grpo", 0.3)
+
+
+def test_a_contradiction_is_refused_with_the_way_out() -> None:
+    with pytest.raises(ConfigError, match="use loss='ppo_clip', or epochs=1"):
+        ag.TrainConfig(epochs=3)
+
+
+def test_an_advantage_that_compares_siblings_needs_some() -> None:
+    with pytest.raises(ValueError, match="group_size must be at least 2"):
+        ag.TrainConfig(algorithm="reinforce", advantage="rloo", group_size=1)
+
+
+@pytest.mark.parametrize("setting", [{"top_p": 0.9}, {"top_k": 50}])
+def test_sampling_from_a_part_of_the_distribution_is_refused(setting: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match="samples from another distribution"):
+        ag.TrainConfig(**setting)
+
+
+def test_a_bound_without_a_cap_is_refused() -> None:
+    with pytest.raises(ValueError, match="set importance_cap, or leave mismatch out"):
+        ag.TrainConfig(importance_cap=None, mismatch="sequence_mask")
