@@ -52,6 +52,8 @@ def _engine_settings(on_cpu: bool, gpu_memory: float) -> dict[str, Any]:
     return {
         "dtype": "float32",
         "enforce_eager": True,
+        # A prompt read in parts makes the engine rewind the request's generator: none of a CPU can.
+        "enable_chunked_prefill": False,
         "block_size": 32,
         "kv_cache_memory_bytes": _CPU_CACHE_BYTES,
     }

@@ -56,6 +56,20 @@ def sample(policy: VllmPolicy, count: int = 1, **params: float) -> list[Completi
     return asyncio.run(all_of_them())
 
 
+def test_seeded_prompts_beyond_one_step_of_the_engine_are_answered(folder: Path) -> None:
+    policy = VllmPolicy(folder, concurrency=8, max_num_batched_tokens=256)
+
+    async def ask() -> list[Completion]:
+        prompts = [[60 + n] * 150 for n in range(8)]  # 1,200 tokens, of which a step reads 256
+        params = [SamplingParams(max_tokens=3, seed=n) for n in range(8)]
+        return await asyncio.gather(*map(policy.sample, prompts, params))
+
+    try:
+        assert all(1 <= len(completion.ids) <= 3 for completion in asyncio.run(ask()))
+    finally:
+        policy.close()
+
+
 def direct(
     model: torch.nn.Module, completion: Completion, last: int, temperature: float
 ) -> list[float]:
