@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,8 @@ import pytest
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-def example(name: str, *words: str, **env: str) -> str:
-    done = subprocess.run(
+def ran(name: str, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [sys.executable, str(EXAMPLES / name), *words],
         check=False,
         capture_output=True,
@@ -22,6 +23,10 @@ def example(name: str, *words: str, **env: str) -> str:
         timeout=240,
         env={**os.environ, **env},
     )
+
+
+def example(name: str, *words: str, **env: str) -> str:
+    done = ran(name, *words, **env)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -102,3 +107,19 @@ def test_api_world_trains_a_given_model_on_24_scenarios(tiny: Path, tmp_path: Pa
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert len(set(config["env_kwargs"]["scenarios"])) == 24
     assert "level" not in config["env_kwargs"]
+
+
+def test_cartpole_is_solved_by_the_functions_of_the_library() -> None:
+    said = example("ppo_cartpole.py").splitlines()
+    *batches, last = said
+    first = float(batches[0].split("mean return")[1].split()[0])
+    assert first < 50  # nobody can balance it at the start
+    found = re.fullmatch(r"20 evaluation episodes: mean return (\S+), goal 475", last)
+    assert found is not None, last
+    assert float(found[1]) >= 475
+
+
+def test_cartpole_fails_where_the_goal_is_missed() -> None:
+    done = ran("ppo_cartpole.py", "--batches", "1")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "goal 475" in done.stdout
