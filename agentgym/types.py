@@ -140,8 +140,10 @@ class Completion:
         logprobs: Log-probability of each id under the sampling distribution; None where an
             endpoint does not give them.
         finish_reason: ``stop`` at a stop token, ``length`` at the token limit.
-        version: The weights that sampled it.
+        version: The weights that sampled its last token.
         text: The text, where the policy has it and the ids cannot say it exactly.
+        versions: The weights that sampled each token, where they were swapped in flight; empty
+            where all are of `version`.
     """
 
     ids: tuple[int, ...]
@@ -149,6 +151,7 @@ class Completion:
     finish_reason: FinishReason
     version: int = 0
     text: str | None = None
+    versions: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +162,10 @@ class Sample:
         ids: All token ids, prompt and observations included, shape (T,).
         mask: 1 exactly on the sampled ids, shape (T,).
         logprobs: Behaviour log-probabilities, 0.0 where the mask is 0, shape (T,).
-        version: The weights that sampled its last turn.
+        version: The weights that sampled its last token.
         agent: Who spoke, for environments with several agents.
+        versions: The weights that sampled each token, -1 where the mask is 0, shape (T,); empty
+            stands for `version` everywhere.
     """
 
     ids: tuple[int, ...]
@@ -168,6 +173,7 @@ class Sample:
     logprobs: tuple[float, ...]
     version: int = 0
     agent: str = "agent"
+    versions: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

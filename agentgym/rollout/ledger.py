@@ -45,6 +45,7 @@ def episode_from_json(row: dict[str, Any]) -> Episode:
             tuple(sample["logprobs"]),
             sample["version"],
             sample["agent"],
+            tuple(sample.get("versions", ())),  # older ledgers have one version a sample
         )
         for sample in fields["samples"]
     )

@@ -28,15 +28,31 @@ class _Growing:
     ids: list[int] = field(default_factory=list)
     mask: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
+    versions: list[int] = field(default_factory=list)
     version: int = 0
 
-    def append(self, ids: Sequence[int], mask: int, logprobs: Sequence[float] | None) -> None:
+    def told(self, ids: Sequence[int]) -> None:
         self.ids.extend(ids)
-        self.mask.extend([mask] * len(ids))
-        self.logprobs.extend(logprobs if logprobs is not None else [0.0] * len(ids))
+        self.mask.extend([0] * len(ids))
+        self.logprobs.extend([0.0] * len(ids))
+        self.versions.extend([-1] * len(ids))
+
+    def sampled(self, completion: Completion) -> None:
+        count = len(completion.ids)
+        self.ids.extend(completion.ids)
+        self.mask.extend([1] * count)
+        self.logprobs.extend(completion.logprobs or [0.0] * count)
+        self.versions.extend(completion.versions or [completion.version] * count)
+        self.version = completion.version
 
     def freeze(self) -> Sample:
-        return Sample(tuple(self.ids), tuple(self.mask), tuple(self.logprobs), self.version)
+        return Sample(
+            tuple(self.ids),
+            tuple(self.mask),
+            tuple(self.logprobs),
+            self.version,
+            versions=tuple(self.versions),
+        )
 
 
 class Transcript:
@@ -79,8 +95,7 @@ class Transcript:
 
     def act(self, completion: Completion) -> str:
         """Append what the policy sampled (mask 1); return it as the action's text."""
-        self._current.append(completion.ids, 1, completion.logprobs)
-        self._current.version = completion.version
+        self._current.sampled(completion)
         ids = list(completion.ids)
         self._text += self.template.decode(ids)
         if ids and ids[-1] in self.template.stop_ids:
@@ -106,7 +121,7 @@ class Transcript:
 
     def _append_text(self, text: str) -> None:
         self._text += text
-        self._current.append(self.template.encode(text), 0, None)
+        self._current.told(self.template.encode(text))
 
     def _delta(self, before: Sequence[Message], added: Sequence[Message]) -> str:
         """Return what follows the last assistant's content, less a stop token already sampled.

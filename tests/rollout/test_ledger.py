@@ -23,6 +23,15 @@ def test_episode_survives_json() -> None:
             assert episode_from_json(json.loads(episode_to_json(4, episode))) == episode
 
 
+def test_an_episode_of_an_older_ledger_has_one_version_a_sample() -> None:
+    row = json.loads(episode_to_json(4, groups()[0].episodes[0]))
+    for sample in row["samples"]:
+        del sample["versions"]
+        sample["version"] = 6
+    samples = episode_from_json(row).samples
+    assert [(sample.version, sample.versions) for sample in samples] == [(6, ())]
+
+
 def test_rewind_keeps_earlier_steps_and_returns_the_groups_of_the_next(tmp_path: Path) -> None:
     first, second, third = groups()
     with Ledger(tmp_path / "episodes.jsonl") as ledger:

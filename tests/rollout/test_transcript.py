@@ -157,3 +157,16 @@ def test_samples_is_empty_before_anything_was_sampled() -> None:
     transcript = Transcript(ALL["starter"])
     transcript.observe([Message("user", "q")])
     assert transcript.samples() == ()
+
+
+def test_every_token_carries_the_version_that_sampled_it() -> None:
+    transcript = Transcript(ByteTemplate())
+    transcript.observe([Message("user", "2+2?")])
+    told = len(transcript.prompt_ids)
+    transcript.act(Completion((50, 51, 52), (-1.0,) * 3, "length", 8, versions=(7, 7, 8)))
+    transcript.observe([Message("tool", "4", "python")])
+    heard = len(transcript.prompt_ids) - told - 3
+    transcript.act(Completion((53, 54), (-1.0,) * 2, "length", 9))
+    (sample,) = transcript.samples()
+    assert sample.versions == (-1,) * told + (7, 7, 8) + (-1,) * heard + (9, 9)
+    assert sample.version == 9
