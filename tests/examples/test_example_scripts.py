@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -123,3 +124,26 @@ def test_cartpole_fails_where_the_goal_is_missed() -> None:
     done = ran("ppo_cartpole.py", "--batches", "1")
     assert done.returncode == 1, done.stdout + done.stderr
     assert "goal 475" in done.stdout
+
+
+def test_gae_visualizer_prints_and_draws_the_credit_of_each_token(tmp_path: Path) -> None:
+    said = example("gae_visualizer.py", "--out", str(tmp_path)).splitlines()
+    rows = [line.split() for line in said if line.lstrip().startswith(("agent ", "env "))]
+    spoken = [[float(cell) for cell in row[2:]] for row in rows if row[0] == "agent"]
+    assert all(float(cell) == 0 for row in rows if row[0] == "env" for cell in row[3:])
+    errors = [row[1] for row in spoken]  # value, then lambda 0, 0.5, 0.9, 0.95, 1
+    for place, (value, error, _, at_09, _, at_1) in enumerate(spoken):
+        after = spoken[place + 1][0] if place + 1 < len(spoken) else 1.0
+        assert error == pytest.approx(after - value, abs=6e-4)
+        assert at_1 == pytest.approx(1 - value, abs=6e-4)
+        discounted = sum(0.9**k * later for k, later in enumerate(errors[place:]))
+        assert at_09 == pytest.approx(discounted, abs=6e-3)
+    # Without a discount lambda 1 crosses the observations either way; below 1 they cost credit.
+    assert "lambda 1: the first token gets +0.400; if the environment's tokens" in said[-1]
+    assert said[-1].endswith("+0.400")
+    assert "+0.106" in said[-2]
+    assert said[-2].endswith("-0.005")
+    for name, lines in (("td_errors", 2), ("gae", 5)):
+        drawing = ElementTree.parse(tmp_path / f"{name}.svg").getroot()
+        paths = [node for node in drawing.iter() if node.get("stroke-width") == "2"]
+        assert len(paths) == lines
