@@ -1,4 +1,4 @@
-"""The real AppWorld engine beside ours: episodes of one kind, one after the other, a second.
+"""The real AppWorld engine beside ours: like episodes a second, one after the other.
 
 An episode is a reset, three cells (a look at the documentation, a login, the completion) with eight
 calls of APIs, and the evaluation. The engine is AppWorld's own environment server in one warm
@@ -26,7 +26,7 @@ from agentgym_envs.appworld.installation import Installation, find
 from agentgym_envs.world.cells import CellEnv
 from agentgym_envs.world.env import ApiWorld
 
-OURS, THEIRS = 300, 20  # episodes
+ROUNDS, OURS, THEIRS = 4, 75, 5  # episodes of a round
 START_S = 120.0
 CELLS = (
     """
@@ -51,13 +51,14 @@ def comparison() -> dict[str, Figure]:
         installation = find()
     except ConfigError:
         return {}
-    env = ApiWorld()
-    ours = rate(episodes_of(env, "notes"), OURS)
-    env.close()
+    env, client = ApiWorld(), AppWorld()
     with served(installation) as http:
-        theirs = rate(episodes_of_engine(http, installation), THEIRS)
-    client = AppWorld()
-    through = rate(episodes_of(client, "simple_note"), THEIRS)
+        ours, theirs, through = rates(
+            (episodes_of(env, "notes"), OURS),
+            (episodes_of_engine(http, installation), THEIRS),
+            (episodes_of(client, "simple_note"), THEIRS),
+        )
+    env.close()
     client.close()
     return {
         "like episodes, AppWorld's engine": Figure(theirs, "/s"),
@@ -67,13 +68,18 @@ def comparison() -> dict[str, Figure]:
     }
 
 
-def rate(episodes: Iterator[Callable[[], None]], count: int) -> float:
-    """Play one episode to warm up, and then some; return episodes a second."""
-    next(episodes)()
-    start_s = time.perf_counter()
-    for episode in itertools.islice(episodes, count):
-        episode()
-    return count / (time.perf_counter() - start_s)
+def rates(*players: tuple[Iterator[Callable[[], None]], int]) -> list[float]:
+    """Return the episodes a second of each, warm and in turns, so that all see the same load."""
+    for episodes, _ in players:
+        next(episodes)()
+    seconds = [0.0] * len(players)
+    for _ in range(ROUNDS):
+        for place, (episodes, count) in enumerate(players):
+            start_s = time.perf_counter()
+            for episode in itertools.islice(episodes, count):
+                episode()
+            seconds[place] += time.perf_counter() - start_s
+    return [ROUNDS * count / taken for (_, count), taken in zip(players, seconds, strict=True)]
 
 
 def episodes_of(env: CellEnv, app: str) -> Iterator[Callable[[], None]]:

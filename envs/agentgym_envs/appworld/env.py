@@ -119,11 +119,10 @@ class AppWorld(CellEnv):
         server = self.serve()
         try:
             said = server.execute(code).rstrip("\n")
+            self._status = server.status()
         except Lost as error:
             said = f"{_FAILED}\n{error}; {_LOST}"
             self._lost = Verdict(0.0, (Rule("ended", 0.0, reason=str(error)),), str(error))
-        else:
-            self._status = server.status()
         completed = {"status": self._status} if self._status else None
         self.behaviour.ran(code, said.startswith(_FAILED), completed)
         return said
@@ -153,7 +152,9 @@ class AppWorld(CellEnv):
         solution = self.tasks.solution(task.id)
         if solution is None:
             raise UsageError(f"task '{task.id}' comes without a solution; train and dev have them")
-        yield f"```python\n{solution.strip()}\n\nsolution(apis, requester)\n```"
+        # As the benchmark itself plays it: some solutions look at the replies of refused calls.
+        last = "requester.raise_on_failure = False\nsolution(apis, requester)"
+        yield f"```python\n{solution.strip()}\n\n{last}\n```"
 
     def end(self) -> None:
         """End the episode's server."""
@@ -174,8 +175,8 @@ class AppWorld(CellEnv):
 
 def _warn_of_ground_truth() -> None:
     warnings.warn(
-        "the kernel has no Landlock: the agent's code could read AppWorld's ground truth; "
-        "docs/appworld.md says more",
+        "the agent's code could read AppWorld's ground truth: the kernel has no Landlock, or the "
+        "task root lies where AppWorld's Python does; docs/appworld.md says more",
         RuntimeWarning,
         stacklevel=3,
     )

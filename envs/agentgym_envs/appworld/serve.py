@@ -58,6 +58,7 @@ class Forks:
 
     def start(self, packet: bytes, line: socket.socket, passed: list[int]) -> None:
         """Fork, and run the request in the child."""
+        template = os.getpid()
         try:
             pid = os.fork()
         except OSError as error:
@@ -69,17 +70,15 @@ class Forks:
             for other in self.lines.values():
                 other.close()
             self.selector.close()
-            run_child(json.loads(packet), line, passed)
+            run_child(json.loads(packet), line, passed, template)
         self.lines[pid] = line
         self.selector.register(line, selectors.EVENT_READ, pid)
 
     def kill(self, pid: int) -> None:
-        """Kill a process and its group; `reap` tells its line."""
+        """Kill a process and its group, if it has one by now; `reap` tells its line."""
         for kill in (os.killpg, os.kill):
-            try:
+            with suppress(ProcessLookupError):
                 kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
 
     def end(self) -> None:
         """Kill everything, and wait for it."""
@@ -100,7 +99,8 @@ class Forks:
             line = self.lines.pop(pid, None)
             if line is None:
                 continue
-            self.kill(pid)  # the rest of its group
+            with suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)  # what it has left behind
             with suppress(KeyError):
                 self.selector.unregister(line)
             tell(line, code=os.waitstatus_to_exitcode(status))
@@ -115,19 +115,18 @@ def tell(line: socket.socket, **said: Any) -> None:
 
 def serve_requests(control: socket.socket) -> None:
     """Fork for each request until the owner is gone."""
-    wake, woken = socket.socketpair()
-    woken.setblocking(False)
+    woken, wake = socket.socketpair()
     wake.setblocking(False)
-    signal.set_wakeup_fd(woken.fileno())
+    signal.set_wakeup_fd(wake.fileno())
     signal.signal(signal.SIGCHLD, lambda *_: None)
     selector = selectors.DefaultSelector()
     selector.register(control, selectors.EVENT_READ)
-    selector.register(wake, selectors.EVENT_READ)
+    selector.register(woken, selectors.EVENT_READ)
     forks = Forks(control, selector)
     while True:
         for key, _ in selector.select():
-            if key.fileobj is wake:
-                wake.recv(4096)
+            if key.fileobj is woken:
+                woken.recv(4096)
                 forks.reap()
             elif key.fileobj is control:
                 packet, passed, _, _ = socket.recv_fds(control, 1 << 16, 2)
@@ -142,13 +141,15 @@ def serve_requests(control: socket.socket) -> None:
                 forks.kill(key.data)
 
 
-def run_child(request: dict[str, Any], line: socket.socket, passed: list[int]) -> NoReturn:
+def run_child(
+    request: dict[str, Any], line: socket.socket, passed: list[int], template: int
+) -> NoReturn:
     """Do what was asked for, and exit."""
     code = 1
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        confine(request, line)
+        confine(request, line, template)
         if request["do"] == "serve":
             serve(socket.socket(fileno=passed[0]))
         else:
@@ -160,10 +161,9 @@ def run_child(request: dict[str, Any], line: socket.socket, passed: list[int]) -
         os._exit(code)
 
 
-def confine(request: dict[str, Any], line: socket.socket) -> None:
+def confine(request: dict[str, Any], line: socket.socket, template: int) -> None:
     """Take from this process what it does not need; say what could not be taken."""
     os.setsid()
-    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     prctl(PR_SET_NO_NEW_PRIVS, 1)
     memory = request["memory_mb"] << 20
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
@@ -183,7 +183,11 @@ def confine(request: dict[str, Any], line: socket.socket) -> None:
     else:
         shared = [str(data.resolve()), str(tasks)]
     hidden = restrict([*readable, *shared], folder) and not inside(tasks, readable)
-    tell(line, pid=os.getpid(), hidden=hidden, offline=leave_network())
+    offline = leave_network()
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != template:
+        os._exit(1)
+    tell(line, pid=os.getpid(), hidden=hidden, offline=offline)
 
 
 def inside(path: Path, folders: Iterable[str]) -> bool:

@@ -29,7 +29,7 @@ from agentgym_envs.appworld.template import Forked, Template, last_line
 
 __all__ = ["Lost", "Server", "Settings"]
 
-INITIALIZE_S, EVALUATE_S, GRACE_S, END_S = 120.0, 120.0, 5.0, 5.0
+INITIALIZE_S, EVALUATE_S, STATUS_S, GRACE_S, END_S = 120.0, 120.0, 30.0, 5.0, 5.0
 # By the kernel for want of memory, or by an operator; any other end is a cell's doing.
 FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 _COMPLETE = "/supervisor/message"
@@ -136,31 +136,32 @@ class Server:
             Lost: If the cell has ended the process, or never comes to an end.
             EnvironmentFault: If anything else went wrong.
         """
-        limit_s = self._settings.cell_timeout_s
-        try:
-            return str(self._post("execute", math.ceil(limit_s) + GRACE_S, code=code))
-        except httpx.TimeoutException as error:
-            self.kill()
-            raise Lost(f"timed out after {limit_s:g} s") from error
-        except httpx.HTTPError as error:
-            code_of_end = self._forked.ended(END_S) if self._forked else None
-            if code_of_end is None or -code_of_end in FROM_OUTSIDE:
-                raise self._fault("execute", error) from error
-            raise Lost("the interpreter exited") from error
+        return str(self._ask("execute", self._settings.cell_timeout_s, code=code))
 
     def status(self) -> str | None:
         """Return with what status the task was marked as complete; None if it was not.
 
         Raises:
-            EnvironmentFault: If the server does not say.
+            Lost: If something that a cell has left running has ended the process, or blocks it.
+            EnvironmentFault: If anything else went wrong.
         """
-        try:
-            if not self._post("task_completed", INITIALIZE_S):
-                return None
-        except httpx.HTTPError as error:
-            raise self._fault("task_completed", error) from error
+        if not self._ask("task_completed", STATUS_S):
+            return None
         marks = [row["data"] for row in self._api_calls() if row["url"] == _COMPLETE]
         return "fail" if marks and marks[-1].get("status") == "fail" else "success"
+
+    def _ask(self, what: str, limit_s: float, **body: Any) -> Any:
+        """Ask for what runs, or runs beside, the agent's code."""
+        try:
+            return self._post(what, math.ceil(limit_s) + GRACE_S, **body)
+        except httpx.TimeoutException as error:
+            self.kill()
+            raise Lost(f"timed out after {limit_s:g} s") from error
+        except httpx.HTTPError as error:
+            code = self._forked.ended(END_S) if self._forked else None
+            if code is None or -code in FROM_OUTSIDE:
+                raise self._fault(what, error) from error
+            raise Lost("the interpreter exited") from error
 
     def evaluate(self) -> dict[str, Any]:
         """Return the official judgement of the state, without the traces of failed tests.

@@ -224,6 +224,20 @@ def test_cell_that_crashes_its_process_ends_the_episode_with_0(env: AppWorld) ->
     assert said(begun(env), "print(1)") == "1"
 
 
+def test_crash_after_a_cell_ends_the_episode_with_0(env: AppWorld) -> None:
+    begun(env)
+    crash = (
+        "import appworld",
+        "modules = appworld.environment.sys.modules",
+        "modules['threading'].Timer(0.3, modules['ctypes'].string_at, [0]).start()",
+    )
+    observation, reward, terminated, *_ = env.step(fence(*crash))
+    if not terminated:  # it crashes between two cells
+        observation, reward, terminated, *_ = env.step(fence("for _ in range(10**8): pass"))
+    assert "the interpreter exited" in observation
+    assert (reward, terminated) == (0.0, True)
+
+
 def test_killed_server_is_a_fault_and_the_next_episode_works(env: AppWorld) -> None:
     begun(env)
     said(env, "x = 1")
