@@ -19,10 +19,15 @@ _ALONE = frozenset({"reinforce", "reinforce_pp", "raft", "gae"})  # advantages w
 _RATIO = frozenset({"ppo_clip", "ppo_penalty", "gspo", "cispo"})  # losses that look at pi / pi_old
 _CLIPPED = frozenset({"ppo_clip", "gspo", "cispo"})
 
+_BASELINES: Mapping[str, tuple[str, ...]] = {
+    "reinforce": ("none", "batch_mean", "moving_average"),
+    "reinforce_pp": ("none", "group_mean"),
+}
+
 # What each part may be named; numbers are checked by the configuration.
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "advantage": ("reinforce", "rloo", "grpo", "dr_grpo", "reinforce_pp", "raft", "gae"),
-    "baseline": ("none", "batch_mean", "moving_average"),
+    "baseline": ("none", "batch_mean", "moving_average", "group_mean"),
     "loss": ("policy_gradient", "ppo_clip", "ppo_penalty", "gspo", "cispo"),
     "ratio": ("token", "turn", "trajectory"),
     "aggregation": ("token_mean", "sequence_mean", "constant"),
@@ -42,7 +47,8 @@ class Algorithm:
         advantage: A row of `agentgym.algorithms.advantages.ADVANTAGES`, or ``gae``.
         loss: A row of `agentgym.algorithms.losses.LOSSES`.
         aggregation: How per-token losses become one number.
-        baseline: Of ``reinforce``: ``none``, ``batch_mean`` or ``moving_average``.
+        baseline: Of ``reinforce``: ``none``, ``batch_mean`` or ``moving_average``; of
+            ``reinforce_pp``: ``none`` or ``group_mean``.
         ratio: Of ``ppo_clip``: which tokens share a ratio.
         clip_low: The range of ``pi / pi_old`` begins at ``1 - clip_low``.
         clip_high: It ends at ``1 + clip_high``.
@@ -251,11 +257,17 @@ def _advantage_fits(algorithm: Algorithm, given: Mapping[str, Any]) -> None:
             f"critic=true learns values that advantage='{advantage}' does not use: set "
             "advantage='gae', or critic=false"
         )
-    for part, wanted in (("baseline", "reinforce"), ("lam", "gae"), ("value_clip", "gae")):
-        if part in given and advantage != wanted:
+    for part in ("lam", "value_clip"):
+        if part in given and advantage != "gae":
             raise ConfigError(
-                f"{part} is a part of advantage='{wanted}', not of '{advantage}': leave it out"
+                f"{part} is a part of advantage='gae', not of '{advantage}': leave it out"
             )
+    fitting = _BASELINES.get(advantage, ("none",))
+    if algorithm.baseline not in fitting:
+        raise ConfigError(
+            f"advantage='{advantage}' takes no baseline '{algorithm.baseline}': "
+            f"{'leave it out' if len(fitting) == 1 else 'use ' + ' or '.join(fitting)}"
+        )
     if algorithm.dynamic_sampling and not algorithm.needs_siblings:
         raise ConfigError(
             f"dynamic_sampling replaces groups in which siblings do not differ, and "

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from agentgym.types import Sample
 
-__all__ = ["Batch", "WeightedSample", "micro_batches", "pad"]
+__all__ = ["Batch", "WeightedSample", "micro_batches", "pad", "shared_out"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +79,11 @@ def pad(items: Sequence[WeightedSample]) -> Batch:
     )
 
 
-def micro_batches(
-    items: Sequence[WeightedSample], tokens: int, *, packed: bool = False
-) -> Iterator[Batch]:
-    """Yield batches of at most ``tokens`` places each, of neighbours in length.
+Item = TypeVar("Item", bound=WeightedSample)
+
+
+def shared_out(items: Sequence[Item], tokens: int, *, packed: bool = False) -> Iterator[list[Item]]:
+    """Yield items that go through the model together: at most ``tokens`` places, near in length.
 
     A sequence longer than ``tokens`` gets a batch of its own.
 
@@ -90,15 +92,23 @@ def micro_batches(
         tokens: Most places of a batch.
         packed: Count tokens: the model will see no padding. Else padding takes places too.
     """
-    chosen: list[WeightedSample] = []
+    chosen: list[Item] = []
     filled = 0
     for item in sorted(items, key=lambda item: len(item.sample.ids)):
         length = len(item.sample.ids)
         needed = filled + length if packed else (len(chosen) + 1) * length
         if chosen and needed > tokens:
-            yield pad(chosen)
+            yield chosen
             chosen, needed = [], length
         chosen.append(item)
         filled = needed
     if chosen:
+        yield chosen
+
+
+def micro_batches(
+    items: Sequence[WeightedSample], tokens: int, *, packed: bool = False
+) -> Iterator[Batch]:
+    """Yield the batches of `shared_out`."""
+    for chosen in shared_out(items, tokens, packed=packed):
         yield pad(chosen)

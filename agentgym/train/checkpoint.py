@@ -28,6 +28,7 @@ class Checkpoint:
         metrics_bytes: Length of the metrics file at this point.
         clock: Seconds by phase so far.
         counts: Episodes and tokens so far.
+        learner: What the learner keeps beside its model and optimizer; empty in older runs.
     """
 
     step: int
@@ -37,6 +38,7 @@ class Checkpoint:
     metrics_bytes: int = 0
     clock: dict[str, float] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    learner: dict[str, Any] = field(default_factory=dict)
 
 
 def save(folder: Path, checkpoint: Checkpoint, model: Any, tokenizer: Any, *, keep: int) -> Path:

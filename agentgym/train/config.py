@@ -84,7 +84,11 @@ class TrainConfig(BaseModel):
         Field(description="reinforce, rloo, grpo, dr_grpo, reinforce_pp, raft or gae."),
     ] = None
     baseline: Annotated[
-        str | None, Field(description="Of reinforce: none, batch_mean or moving_average.")
+        str | None,
+        Field(
+            description="Of reinforce: none, batch_mean or moving_average; of reinforce_pp: none "
+            "or group_mean."
+        ),
     ] = None
     loss: Annotated[
         str | None, Field(description="policy_gradient, ppo_clip, ppo_penalty, gspo or cispo.")

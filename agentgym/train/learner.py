@@ -1,100 +1,97 @@
-"""The learner: groups of episodes in, one verified step of the weights out."""
+"""The learner: weighed samples in, a step of the weights out.
+
+A batch that is used for one update goes through the model once. One that is used for more, or that
+needs a reference or a critic, is first prepared: what was so before the first update is recorded.
+"""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import copy
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from agentgym.algorithms.advantages import group_advantages
-from agentgym.algorithms.losses import LOSSES, aggregate, denominator
-from agentgym.algorithms.presets import preset
-from agentgym.train.batch import Batch, WeightedSample, micro_batches
+from agentgym.algorithms.kl import AdaptiveKL, adapted, k3, kl_loss
+from agentgym.algorithms.losses import LOSSES, aggregate, denominator, entropy_bonus, value_loss
+from agentgym.algorithms.ratios import Correction
+from agentgym.train.batch import Batch, WeightedSample, pad, shared_out
 from agentgym.train.config import TrainConfig
+from agentgym.train.credit import CreditState, Weighed, weigh, weighed
+from agentgym.train.critic import Critic, hidden_states
 from agentgym.train.logprobs import token_logprobs
 from agentgym.train.lora import Adapter, adapt, merged_tensors
 from agentgym.train.packing import use_packed_attention
+from agentgym.train.prepared import Prepared, credited, rows_of, stacked, whitened
 from agentgym.train.recompute import recompute_layers
+from agentgym.train.tally import LearnStats, Tally, mismatch_figures, ratio_figures
 from agentgym.types import Group
 
 __all__ = ["LearnStats", "Learner", "weigh"]
 
-
-@dataclass(frozen=True, slots=True)
-class LearnStats:
-    """What one step of the learner did.
-
-    Attributes:
-        loss: The objective that was differentiated.
-        grad_norm: Before clipping.
-        entropy: Mean over the sampled tokens, in nats.
-        gap_mean: Mean absolute difference of learner and sampler log-probabilities, in nats.
-        gap_max: The largest.
-        tokens: Sampled tokens that were learned from.
-        lr: Learning rate of this step.
-        updated: False where there was nothing to learn from, or the gradient was not finite.
-    """
-
-    loss: float = 0.0
-    grad_norm: float = 0.0
-    entropy: float = 0.0
-    gap_mean: float = 0.0
-    gap_max: float = 0.0
-    tokens: int = 0
-    lr: float = 0.0
-    updated: bool = False
-
-
-def weigh(groups: Sequence[Group], advantage: str, skip_no_signal: bool) -> list[WeightedSample]:
-    """Give every sample of every scored episode the advantage of its episode.
-
-    Unscored episodes leave the batch; the baseline is taken over their valid siblings only.
-
-    Args:
-        groups: Siblings of one task each.
-        advantage: A name of `agentgym.algorithms.advantages.ADVANTAGES`.
-        skip_no_signal: Leave out groups in which every advantage is zero.
-    """
-    items: list[WeightedSample] = []
-    for group in groups:
-        advantages = group_advantages(advantage, [episode.reward for episode in group.episodes])
-        if skip_no_signal and not any(advantages):
-            continue
-        for episode, value in zip(group.episodes, advantages, strict=True):
-            if value is not None:
-                items.extend(WeightedSample(sample, value) for sample in episode.samples)
-    return items
+_KL_HORIZON = 10_000  # episodes over which a steered coefficient changes by about its own size
 
 
 class Learner:
-    """Owns the model's weights and the optimizer's state.
+    """Owns the model's weights, the optimizer's state, and what advantages remember.
 
     Args:
         model: A Hugging Face causal language model, weights in float32.
         config: Algorithm and optimizer settings.
         device: Where to learn.
+        reference: The model that a divergence is taken to; None copies ``model`` as it is now,
+            where the algorithm asks for one.
     """
 
-    def __init__(self, model: Any, config: TrainConfig, device: torch.device) -> None:
+    def __init__(
+        self, model: Any, config: TrainConfig, device: torch.device, reference: Any = None
+    ) -> None:
         # Not train(): dropout would make this another distribution than the one that sampled.
         self.model = model.to(device).eval()
         self.device = device
         self.config = config
-        self.algorithm = preset(config.algorithm)
+        self.algorithm = config.parts
         self.packing = device.type == "cuda" if config.packing is None else config.packing
+        self.correction = _correction(config)
+        self.credit = CreditState(kl_coefficient=self.algorithm.kl_coefficient)
+        self.reference = self._reference(reference)
         self._prepare()
+        self.critic = self._critic()
         self.optimizer = torch.optim.AdamW(
-            [parameter for parameter in self.model.parameters() if parameter.requires_grad],
+            self._parameters(),
             lr=config.learning_rate,
             betas=(0.9, 0.95),
             weight_decay=config.weight_decay,
             fused=device.type == "cuda",
         )
+
+    def _reference(self, reference: Any) -> Any:
+        if self.algorithm.kl == "none":
+            return None
+        kept = copy.deepcopy(self.model) if reference is None else reference.to(self.device)
+        if self.packing:
+            use_packed_attention(kept)
+        return kept.eval().requires_grad_(False)
+
+    def _critic(self) -> Critic | None:
+        if not self.algorithm.critic:
+            return None
+        width = self.model.get_input_embeddings().embedding_dim
+        width = getattr(self.model.config, "hidden_size", width)
+        return Critic(width, self.config.seed).to(self.device)
+
+    def _parameters(self) -> list[dict[str, Any]]:
+        """Return the optimizer's groups, each with the rate that its warm-up leads to."""
+        learned = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        groups: list[dict[str, Any]] = [{"params": learned}]
+        if self.critic is not None:
+            groups.append({"params": list(self.critic.parameters())})
+        return groups
 
     def _prepare(self) -> None:
         """Change the model as the settings say: attention, adapter, checkpointing, compilation."""
@@ -107,81 +104,256 @@ class Learner:
         if self.config.compile:
             self.model.base_model.compile(dynamic=True)
 
+    def weigh(self, groups: Sequence[Group]) -> Weighed:
+        """Give every sample what it is worth, and remember what later batches need."""
+        result = weighed(
+            groups,
+            self.algorithm,
+            self.credit,
+            skip_no_signal=self.config.skip_no_signal,
+            turn_tokens=self.config.turn_tokens,
+        )
+        self.credit = result.state
+        return result
+
     def step(self, items: Sequence[WeightedSample], step: int) -> LearnStats:
-        """Take one step on all items together, gradients accumulated over micro-batches.
+        """Learn from all items together: one update, or one for each mini-batch of each epoch.
 
         Args:
-            items: Samples with their advantages.
+            items: Samples with their advantages (with ``gae``: with their rewards).
             step: Which step of the run this is, from 0; decides the warm-up.
         """
-        lr = self.config.learning_rate * min(1.0, (step + 1) / max(1, self.config.warmup_steps))
+        warm = min(1.0, (step + 1) / max(1, self.config.warmup_steps))
+        lr = self.config.learning_rate * warm
         if not items:
             return LearnStats(lr=lr)
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
-        divisor = self._denominator(items)
-        parts = [self._accumulate(batch, divisor) for batch in self._batches(items)]
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.max_grad_norm)
-        finite = bool(torch.isfinite(norm))
-        if finite:
-            self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        loss, entropy, gap = (torch.stack([part[i] for part in parts]).sum() for i in range(3))
-        tokens = sum(sum(item.sample.mask) for item in items)
-        return LearnStats(
-            loss=float(loss),
-            grad_norm=float(norm),
-            entropy=float(entropy) / tokens,
-            gap_mean=float(gap) / tokens,
-            gap_max=float(torch.stack([part[3] for part in parts]).max()),
-            tokens=tokens,
-            lr=lr,
-            updated=finite,
-        )
+        for group, rate in zip(
+            self.optimizer.param_groups, (lr, self.config.critic_lr * warm), strict=False
+        ):
+            group["lr"] = rate
+        tally, norms = Tally(), []
+        if self._must_prepare:
+            items = self._prepared(items, tally)
+        for epoch in range(self.algorithm.epochs):
+            tally.forget("step_kl")
+            parts = self._minibatches(items, step, epoch)
+            for part in parts:
+                divisor = self._denominator(part, len(parts))
+                tokens = _tokens(part)
+                for chosen, batch in self._batches(part):
+                    tally.add(self._accumulate(batch, chosen, divisor, tokens))
+                norms.append(self._update())
+        stats = self._stats(tally, norms, _tokens(items))
+        self._adapt(stats, len(items))
+        return replace(stats, lr=lr)
 
-    def _batches(self, items: Sequence[WeightedSample]) -> Iterator[Batch]:
+    @property
+    def _must_prepare(self) -> bool:
+        """Whether something must be known before the first update."""
+        algorithm = self.algorithm
+        by_token = algorithm.gamma < 1 or algorithm.whiten or algorithm.kl != "none"
+        return algorithm.updates > 1 or by_token or self.critic is not None
+
+    @torch.no_grad()
+    def _prepared(self, items: Sequence[WeightedSample], tally: Tally) -> list[Prepared]:
+        """Record what is so before the first update; the order of the items stays."""
+        made: dict[int, Prepared] = {}
+        for chosen, batch in self._batches(items):
+            old, _ = self._logprobs(self.model, batch)
+            known = {"old": old}
+            if self.reference is not None:
+                known["reference"], _ = self._logprobs(self.reference, batch)
+                divergence = k3(old, known["reference"])[batch.mask]
+                tally.add({"reference_kl": divergence.sum()})
+            if self.critic is not None:
+                with self._autocast():
+                    lengths = batch.lengths if self.packing else None
+                    states = hidden_states(self.model, batch.ids, batch.mask, lengths).float()
+                known["states"] = states
+                known["values"] = torch.zeros_like(old).masked_scatter(
+                    batch.mask, self.critic(states)
+                )
+            known |= credited(batch, known, self.algorithm, self.credit.kl_coefficient)
+            ready = rows_of(chosen, batch, known)
+            made |= {id(item): row for item, row in zip(chosen, ready, strict=True)}
+        ordered = [made[id(item)] for item in items]
+        return whitened(ordered) if self.algorithm.whiten else ordered
+
+    def _minibatches(
+        self, items: Sequence[WeightedSample], step: int, epoch: int
+    ) -> list[list[WeightedSample]]:
+        """Share the items out at random over the mini-batches of an epoch."""
+        count = min(self.algorithm.minibatches, len(items))
+        order = list(items)
+        if count > 1:
+            random.Random(f"{self.config.seed}/{step}/{epoch}").shuffle(order)
+        return [order[first::count] for first in range(count)]
+
+    def _batches(
+        self, items: Sequence[WeightedSample]
+    ) -> Iterator[tuple[list[WeightedSample], Batch]]:
         tokens = self.config.micro_batch_tokens
-        for batch in micro_batches(items, tokens, packed=self.packing):
-            yield batch.to(self.device)
+        for chosen in shared_out(items, tokens, packed=self.packing):
+            yield chosen, pad(chosen).to(self.device)
 
-    def _denominator(self, items: Sequence[WeightedSample]) -> float:
+    def _denominator(self, items: Sequence[WeightedSample], parts: int) -> float:
         """Return what the sum of all micro-batches' losses is divided by.
 
         ``constant`` is the number of episodes that was asked for: the loss is then minus the
         estimate of the expected return, whatever the lengths and however many groups had a signal.
         """
         if self.algorithm.aggregation == "constant":
-            return float(self.config.tasks_per_step * self.config.group_size)
+            return float(self.config.tasks_per_step * self.config.group_size) / parts
         tokens = [sum(item.sample.mask) for item in items]
         return denominator(self.algorithm.aggregation, tokens)
 
-    def _accumulate(self, batch: Batch, divisor: float) -> tuple[Tensor, ...]:
-        """Add the gradient of one micro-batch; return loss, and sums of entropy and gap."""
+    def _logprobs(
+        self, model: Any, batch: Batch, entropy_gradient: bool = False
+    ) -> tuple[Tensor, Tensor]:
         with self._autocast():
-            logprobs, entropy = token_logprobs(
-                self.model,
+            return token_logprobs(
+                model,
                 batch.ids,
                 batch.mask,
                 self.config.temperature,
                 lengths=batch.lengths if self.packing else None,
+                entropy_gradient=entropy_gradient,
             )
+
+    def _accumulate(
+        self, batch: Batch, items: Sequence[WeightedSample], divisor: float, tokens: int
+    ) -> dict[str, Tensor]:
+        """Add the gradient of one micro-batch; return its figures.
+
+        Args:
+            batch: It.
+            items: Its rows.
+            divisor: Of the policy's loss, for all micro-batches of this update.
+            tokens: Sampled tokens of this update, over which the critic's loss is a mean.
+        """
+        known = stacked(items, batch.mask.shape[1])
+        bonus = self.algorithm.entropy_coefficient
+        logprobs, entropy = self._logprobs(self.model, batch, bonus > 0)
+        old = known.get("old", logprobs.detach())
         per_token = LOSSES[self.algorithm.loss](
             logprobs,
-            logprobs.detach(),
+            old,
             batch.behaviour_logprobs,
-            batch.advantages,
+            known.get("advantages", batch.advantages),
             batch.mask,
-            cap=self.config.importance_cap,
+            correction=self.correction,
+            **self._loss_settings(),
         )
+        if bonus:
+            placed = torch.zeros_like(logprobs).masked_scatter(batch.mask, entropy)
+            per_token = per_token + entropy_bonus(placed, batch.mask, bonus)
+        if self.algorithm.kl == "loss":
+            per_token = per_token + self._divergence(logprobs, known, batch.mask)
         loss = aggregate(per_token, batch.mask, self.algorithm.aggregation, denominator=divisor)
+        figures = {"loss": loss.detach(), "entropy": entropy.detach().sum()}
+        if self.critic is not None:
+            error = self._value_loss(known, batch.mask)
+            figures["value_loss"] = error.detach()
+            loss = loss + error / tokens
         loss.backward()  # type: ignore[no-untyped-call]
-        gap = (logprobs.detach() - batch.behaviour_logprobs).abs()[batch.mask]
-        return loss.detach(), entropy.sum(), gap.sum(), gap.max()
+        with torch.no_grad():
+            figures |= mismatch_figures(old, batch.behaviour_logprobs, batch.mask, self.correction)
+            if "old" in known:
+                figures |= ratio_figures(logprobs.detach(), old, batch.mask, self.algorithm)
+        return figures
+
+    def _loss_settings(self) -> dict[str, Any]:
+        """Return the parts that the loss takes as arguments."""
+        parts = self.algorithm
+        clip = {"clip_low": parts.clip_low, "clip_high": parts.clip_high}
+        settings: dict[str, dict[str, Any]] = {
+            "policy_gradient": {},
+            "ppo_clip": {**clip, "ratio": parts.ratio, "dual_clip": parts.dual_clip or None},
+            "ppo_penalty": {"coefficient": self.credit.penalty},
+            "gspo": clip,
+            "cispo": clip,
+        }
+        return settings[parts.loss]
+
+    def _divergence(self, logprobs: Tensor, known: Mapping[str, Tensor], mask: Tensor) -> Tensor:
+        name, _, exact = self.algorithm.kl_estimator.partition("_")
+        terms = kl_loss(
+            logprobs, known["old"], known["reference"], mask, estimator=name, exact=bool(exact)
+        )
+        return self.credit.kl_coefficient * terms
+
+    def _value_loss(self, known: Mapping[str, Tensor], mask: Tensor) -> Tensor:
+        """Return the sum over the tokens of the critic's loss."""
+        assert self.critic is not None
+        values = torch.zeros_like(known["values"]).masked_scatter(
+            mask, self.critic(known["states"])
+        )
+        clip = self.algorithm.value_clip or None
+        return value_loss(values, known["values"], known["returns"], mask, clip=clip).sum()
+
+    def _update(self) -> tuple[float, bool]:
+        """Take an optimizer step; return the norm of the gradient and whether it was finite."""
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.max_grad_norm)
+        finite = bool(torch.isfinite(norm))
+        if self.critic is not None:
+            torch.nn.utils.clip_grad_norm_(self.critic.parameters(), self.config.max_grad_norm)
+        if finite:
+            self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return float(norm), finite
+
+    def _stats(self, tally: Tally, norms: list[tuple[float, bool]], tokens: int) -> LearnStats:
+        epochs = self.algorithm.epochs
+        seen = tokens * epochs
+        taken = sum(finite for _, finite in norms)
+        prepared = self._must_prepare
+        return LearnStats(
+            loss=tally.sum("loss") / len(norms),
+            grad_norm=sum(norm for norm, _ in norms) / len(norms),
+            entropy=tally.sum("entropy") / seen,
+            gap_mean=tally.sum("gap") / seen,
+            gap_max=tally.sum("gap_max"),
+            mismatch_mean=tally.sum("mismatch") / seen,
+            mismatch_max=tally.sum("mismatch_max"),
+            truncated=tally.sum("truncated") / seen,
+            ratio_mean=tally.sum("ratio") / seen if prepared else 1.0,
+            ratio_max=tally.sum("ratio_max", 1.0),
+            clip_fraction=tally.sum("clipped") / seen,
+            step_kl=tally.sum("step_kl") / tokens,
+            reference_kl=tally.sum("reference_kl") / tokens,
+            value_loss=tally.sum("value_loss") / seen,
+            tokens=tokens,
+            updates=taken,
+            updated=taken > 0,
+        )
+
+    def _adapt(self, stats: LearnStats, episodes: int) -> None:
+        """Steer the coefficients that are steered."""
+        parts = self.algorithm
+        if parts.kl != "none" and parts.kl_target:
+            steered = AdaptiveKL(self.credit.kl_coefficient, parts.kl_target, _KL_HORIZON)
+            coefficient = steered.updated(stats.reference_kl, episodes).coefficient
+            self.credit = replace(self.credit, kl_coefficient=coefficient)
+        if parts.loss == "ppo_penalty":
+            penalty = adapted(self.credit.penalty, stats.step_kl, parts.step_kl)
+            self.credit = replace(self.credit, penalty=penalty)
 
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:
         if self.device.type == "cuda":
             return torch.autocast("cuda", dtype=torch.bfloat16)
         return contextlib.nullcontext()
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps beside the model and the optimizer."""
+        critic = {} if self.critic is None else self.critic.state_dict()
+        return {"credit": asdict(self.credit), "critic": critic}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` returned; from an older run's nothing, as at the beginning."""
+        if "credit" in state:
+            self.credit = CreditState.from_json(state["credit"])
+        if self.critic is not None and state.get("critic"):
+            self.critic.load_state_dict(state["critic"])
 
     def named_tensors(self) -> Iterator[tuple[str, Tensor]]:
         """Yield each weight once under its Hugging Face name; tied ones under the first."""
@@ -204,3 +376,16 @@ class Learner:
         with self._autocast():
             logprobs, _ = token_logprobs(self.model, tensor, mask)
         return [float(value) for value in logprobs[0]]
+
+
+def _tokens(items: Sequence[WeightedSample]) -> int:
+    """Return how many tokens of the items were sampled."""
+    return sum(sum(item.sample.mask) for item in items)
+
+
+def _correction(config: TrainConfig) -> Correction:
+    """Return how ``pi_old / mu`` is made up for."""
+    band = config.parts.mismatch_band
+    return Correction(
+        config.parts.mismatch, config.importance_cap, (1 - band, 1 + band) if band else None
+    )

@@ -84,9 +84,11 @@ def train(config: TrainConfig | None = None, *, say: Callable[[str], None] | Non
 def _learn(session: Any, groups: Sequence[Group]) -> dict[str, Any]:
     """Take the step's learning and return its metrics."""
     from agentgym.algorithms.advantages import has_signal
-    from agentgym.train.learner import weigh
+    from agentgym.train.credit import without_stale
 
     start = time.perf_counter()
+    unscored = sum(e.reward is None for group in groups for e in group.episodes)
+    groups, stale = without_stale(groups, session.version, session.config.max_staleness)
     rewards = [e.reward for group in groups for e in group.episodes if e.reward is not None]
     if not rewards:
         reason = groups[0].episodes[0].reason
@@ -94,10 +96,9 @@ def _learn(session: Any, groups: Sequence[Group]) -> dict[str, Any]:
             f"every episode of step {session.step + 1} is unscored ({reason}); nothing was "
             "learned from it: mend the cause and run the same command again"
         )
-    algorithm = session.learner.algorithm
     with session.clock.phase("learn"):
-        items = weigh(groups, algorithm.advantage, session.config.skip_no_signal)
-        stats = session.learner.step(items, session.step)
+        weighed = session.learner.weigh(groups)
+        stats = session.learner.step(weighed.items, session.step)
     seconds = time.perf_counter() - start
     signal = [has_signal([e.reward for e in group.episodes]) for group in groups]
     turns = [len(e.turns) for group in groups for e in group.episodes if e.reward is not None]
@@ -105,7 +106,10 @@ def _learn(session: Any, groups: Sequence[Group]) -> dict[str, Any]:
         "step": session.step + 1,
         "reward": sum(rewards) / len(rewards),
         "no_signal": 1.0 - sum(signal) / len(signal),
-        "unscored": sum(e.reward is None for group in groups for e in group.episodes),
+        "unscored": unscored,
+        "stale": stale,
+        "small": weighed.small,
+        "extra_groups": len(groups) - session.config.tasks_per_step,
         "turns": sum(turns) / len(turns),
         **asdict(stats),
         "learn_tokens_per_s": stats.tokens / seconds,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
+from agentgym.algorithms.advantages import has_signal
 from agentgym.errors import ConfigError
 from agentgym.policy.pretrained import load_model, load_tokenizer
 from agentgym.rollout.ledger import Ledger
@@ -25,6 +27,8 @@ from agentgym.train.schedule import Schedule
 from agentgym.types import Group, SamplingParams
 
 __all__ = ["Session"]
+
+_FURTHER = 1 << 31  # apart from the seeds of ordinary schedules
 
 
 @dataclass(slots=True)
@@ -45,6 +49,8 @@ class Session:
     clock: Clock
     step: int
     counts: dict[str, int]
+    further: Schedule  # tasks of dynamic sampling's rounds
+    version: int = 0  # of the weights that the sampler has
     sampled: list[Group] = field(default_factory=list)  # already, for the next step, by a dead run
 
     @classmethod
@@ -63,7 +69,8 @@ class Session:
         adapted = config.lora_rank is not None  # then a checkpoint holds the adapter alone
         source = str(found.model) if found and not adapted else _model_source(config, say)
         tokenizer = load_tokenizer(source)
-        learner = _learner(config, source)
+        resumed = source if found is None else None
+        learner = _learner(config, source, lambda: resumed or _model_source(config, say))
         if found and adapted:
             load_adapter(learner.model, found.model)
         say(f"starting the sampler ({config.sampler})")
@@ -87,6 +94,7 @@ class Session:
             clock=clock,
             step=0,
             counts=dict.fromkeys(("scored", "unscored", "sampled", "environment"), 0),
+            further=Schedule(train_ids, config.tasks_per_step, config.seed + _FURTHER),
         )
         session._restore(found, say)
         with clock.phase("sync"):
@@ -105,6 +113,7 @@ class Session:
             self.counts = dict(found.counts)
             self.clock.__init__(found.clock)  # type: ignore[misc]
             self.learner.optimizer.load_state_dict(found.optimizer)
+            self.learner.load_state(found.learner)
             torch.set_rng_state(found.random["cpu"])
             self.metrics.truncate_to(found.metrics_bytes)
             say(f"going on after step {found.step}")
@@ -112,6 +121,8 @@ class Session:
         self.evaluations.keep(kept)
         # What is sampled together decides the last bits: a part of a step is of no use then.
         least = self.config.tasks_per_step if self._deterministic else 0
+        if self.learner.algorithm.dynamic_sampling:
+            least = sys.maxsize  # how many groups the step was to have, only its whole story says
         groups = self.ledger.rewind(self.step, self.config.group_size, least)
         current = set(self.schedule.tasks(self.step))
         self.sampled = [group for group in groups if group.task_id in current]
@@ -124,10 +135,30 @@ class Session:
 
     def push(self) -> float:
         """Push the learner's weights to the sampler, verified; return the gap in nats."""
-        return weights.push(self.learner, self.sampler, self.step, self.config.probe_tolerance)
+        gap = weights.push(self.learner, self.sampler, self.step, self.config.probe_tolerance)
+        self.version = self.step
+        return gap
 
     def sample(self) -> list[Group]:
-        """Return the groups of the current step, sampled now or kept from before a crash."""
+        """Return the groups of the current step, sampled now or kept from before a crash.
+
+        With dynamic sampling further groups follow, in a bounded number of rounds, until as many
+        have a signal as were asked for.
+
+        Source: Yu et al. 2025, "DAPO", section 3.2.
+        """
+        groups = self._sampled_or_kept()
+        rounds = self.learner.algorithm.dynamic_sampling
+        for number in range(rounds):
+            signals = sum(has_signal([e.reward for e in group.episodes]) for group in groups)
+            missing = self.config.tasks_per_step - signals
+            if missing <= 0:
+                break
+            tasks = self.further.tasks(self.step * rounds + number)[:missing]
+            groups += self._recorded(tasks, f"step {self.step} round {number + 1}")
+        return groups
+
+    def _sampled_or_kept(self) -> list[Group]:
         wanted = self.schedule.tasks(self.step)
         have: dict[str, list[Group]] = {}
         for group in self.sampled:  # a task may come twice in a step, where there are few
@@ -135,16 +166,19 @@ class Session:
         self.sampled = []
         kept = [have[task].pop(0) if have.get(task) else None for task in wanted]
         missing = [task for task, group in zip(wanted, kept, strict=True) if group is None]
+        fresh = iter(self._recorded(missing, f"step {self.step}"))
+        return [next(fresh) if group is None else group for group in kept]
+
+    def _recorded(self, tasks: Sequence[str], occasion: str) -> list[Group]:
+        """Sample groups of these tasks into the ledger."""
         step = self.step
-        new = self._rollout(
-            missing,
+        return self._rollout(
+            tasks,
             self.config.group_size,
             self.config.split,
-            group_seed(self.config.seed, f"step {step}"),
+            group_seed(self.config.seed, occasion),
             lambda group: self.ledger.append(step, group),
         )
-        fresh = iter(new)
-        return [next(fresh) if group is None else group for group in kept]
 
     def evaluate(self) -> Evaluated:
         """Sample the evaluation tasks with the current weights and keep the result."""
@@ -207,6 +241,7 @@ class Session:
             metrics_bytes=self.metrics.position(),
             clock=self.clock.seconds(),
             counts=self.counts,
+            learner=self.learner.state(),
         )
         checkpoint.save(
             self.folder.checkpoints,
@@ -240,11 +275,15 @@ def _model_source(config: TrainConfig, say: Callable[[str], None]) -> str:
     return str(ensure_starter(recipe, say))
 
 
-def _learner(config: TrainConfig, source: str) -> Learner:
+def _learner(config: TrainConfig, source: str, begun_from: Callable[[], str]) -> Learner:
+    """Load the learner; its reference, if it has one, is the model that the run began from."""
     import torch
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return Learner(load_model(source, torch.float32), config, device)
+    reference = None
+    if config.parts.kl != "none":
+        reference = load_model(begun_from(), torch.float32)
+    return Learner(load_model(source, torch.float32), config, device, reference)
 
 
 def _sampler(config: TrainConfig, source: str) -> Any:
