@@ -75,7 +75,12 @@ class Rubric:
 
 
 def _reason(rules: tuple[Rule, ...]) -> str:
-    """Name the rules that did not hold, or the penalties that did."""
-    failed = [rule.name for rule in rules if rule.weight > 0 and rule.score < 1.0]
+    """Name the rules that did not hold, the penalties that did, and degrees with their reasons."""
+    graded = [rule for rule in rules if 0.0 < rule.score < 1.0 and rule.reason and rule.weight > 0]
+    failed = [
+        rule.name for rule in rules if rule.weight > 0 and rule.score < 1.0 and rule not in graded
+    ]
     failed += [rule.name for rule in rules if rule.weight < 0 and rule.score > 0.0]
-    return f"failed: {', '.join(failed)}" if failed else "all rules hold"
+    parts = [f"failed: {', '.join(failed)}"] if failed else []
+    parts += [f"{rule.name} {rule.score:.3g} ({rule.reason})" for rule in graded]
+    return "; ".join(parts) or "all rules hold"

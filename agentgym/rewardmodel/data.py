@@ -12,11 +12,14 @@ from agentgym.errors import ConfigError, RunError
 from agentgym.policy.pretrained import load_tokenizer, stop_ids_of
 from agentgym.rewardmodel.config import PairsConfig
 from agentgym.rewardmodel.encoding import EncodedPair, encode_pairs
-from agentgym.rewardmodel.pairs import digest, read_pairs, split
+from agentgym.rewardmodel.pairs import Preference, digest, read_pairs, split
 from agentgym.train import checkpoint
 from agentgym.train.folder import RunFolder, write_json
 
-__all__ = ["Data", "Source", "read_data", "source_of"]
+__all__ = ["Data", "Sides", "Source", "encoded", "read_sides", "source_of"]
+
+Sides = tuple[list[Preference], list[Preference]]
+"""Pairs to learn from, and pairs held out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +49,12 @@ class Data:
         held_out: To test on; no prompt is in both.
         left_out: Pairs that are longer than the context.
         tokenizer: That encoded them.
-        template: Its chat template.
     """
 
     train: list[EncodedPair]
     held_out: list[EncodedPair]
     left_out: int
     tokenizer: Any
-    template: ChatTemplate
 
     def counts(self) -> dict[str, int]:
         """Return how many pairs there are of each kind."""
@@ -74,33 +75,45 @@ def source_of(config: PairsConfig, folder: RunFolder, say: Callable[[str], None]
     return Source(str(ensure_starter(progress=say)), found)
 
 
-def read_data(config: PairsConfig, folder: RunFolder, source: Source, limit: int | None) -> Data:
-    """Read, split and encode the pairs.
+def read_sides(config: PairsConfig, folder: RunFolder) -> Sides:
+    """Read the pairs, and split them into those to learn from and those held out.
 
     Args:
         config: Which pairs, and how they are split.
         folder: Of the run; the hash of its pairs is kept there.
-        source: Of the tokenizer.
-        limit: Most tokens that the model reads; None is unlimited.
 
     Raises:
-        ConfigError: If the file or a line is not as it should be, or no pair fits the context.
+        ConfigError: If the file or a line is not as it should be.
         RunError: If the pairs are not those that the run was begun with.
     """
     pairs = read_pairs(config.pairs)
     _settle(folder, digest(pairs))
-    kept, held_out = split(pairs, config.held_out)
+    return split(pairs, config.held_out)
+
+
+def encoded(config: PairsConfig, source: Source, sides: Sides, limit: int | None) -> Data:
+    """Encode the pairs for a model.
+
+    Args:
+        config: With the longest context that is asked for.
+        source: Of the tokenizer.
+        sides: From `read_sides`.
+        limit: Most tokens that the model reads; None is unlimited.
+
+    Raises:
+        ConfigError: If no pair of one side fits the context.
+    """
     tokenizer = load_tokenizer(source.weights)
     template = ChatTemplate(tokenizer, stop_ids_of(source.weights))
     context = min(filter(None, (config.context, limit)), default=None)
-    train, left = encode_pairs(template, kept, context)
-    test, also_left = encode_pairs(template, held_out, context)
+    train, left = encode_pairs(template, sides[0], context)
+    test, also_left = encode_pairs(template, sides[1], context)
     if not train or not test:
         raise ConfigError(
             f"within a context of {context} tokens {len(train)} pairs are left to train on and "
             f"{len(test)} to test; choose a model with a longer context, or shorter pairs"
         )
-    return Data(train, test, left + also_left, tokenizer, template)
+    return Data(train, test, left + also_left, tokenizer)
 
 
 def _settle(folder: RunFolder, found: str) -> None:

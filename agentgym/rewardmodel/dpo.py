@@ -22,7 +22,7 @@ from agentgym.evaluate.statistics import mean_interval
 from agentgym.policy.pretrained import load_model
 from agentgym.policy.transformers import TransformersPolicy
 from agentgym.rewardmodel.config import DpoConfig
-from agentgym.rewardmodel.data import Data, read_data, source_of
+from agentgym.rewardmodel.data import Data, encoded, read_sides, source_of
 from agentgym.rewardmodel.encoding import EncodedPair, chunks
 from agentgym.rewardmodel.fit import device_of_choice, fit, held_out_margins, mixed_precision
 from agentgym.rewardmodel.train import FREE, preference_report, reliability_svg
@@ -110,10 +110,11 @@ def train_dpo(config: DpoConfig, *, say: Callable[[str], None] | None = None) ->
             say(f"'{folder.path}' is finished: {summary['steps']} steps")
             return Run(folder.path, summary)
         start = time.perf_counter()
+        sides = read_sides(config, folder)  # bad input is told before a model is loaded
         source = source_of(config, folder, say)
         reference = _loaded(source.base)
         limit = getattr(reference.config, "max_position_embeddings", None)
-        data = read_data(config, folder, source, limit)
+        data = encoded(config, source, sides, limit)
         say("{train} pairs to learn from, {held_out} held out".format(**data.counts()))
         policy = _loaded(source.weights)
         objective = _Dpo(policy, config)

@@ -6,6 +6,7 @@ The run folder holds ``config.json``, ``metrics.jsonl``, ``checkpoints/``, ``mod
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -23,7 +24,7 @@ from agentgym.evaluate.curve import curve_svg
 from agentgym.policy.pretrained import load_model
 from agentgym.rewardmodel.calibration import accuracy, calibration
 from agentgym.rewardmodel.config import RewardModelConfig
-from agentgym.rewardmodel.data import Data, Source, read_data, source_of
+from agentgym.rewardmodel.data import Data, Source, encoded, read_sides, source_of
 from agentgym.rewardmodel.encoding import EncodedPair, chunks
 from agentgym.rewardmodel.fit import device_of_choice, fit, mixed_precision
 from agentgym.rewardmodel.model import CARD, RewardModel
@@ -80,10 +81,11 @@ def train_reward_model(
             say(f"'{folder.path}' is finished: {summary['steps']} steps")
             return Run(folder.path, summary)
         start = time.perf_counter()
+        sides = read_sides(config, folder)  # bad input is told before a model is loaded
         source = source_of(config, folder, say)
         model = _model(source, config.seed)
         limit = getattr(model.base.config, "max_position_embeddings", None)
-        data = read_data(config, folder, source, limit)
+        data = encoded(config, source, sides, limit)
         say("{train} pairs to learn from, {held_out} held out".format(**data.counts()))
         objective = _BradleyTerry(model.to(device_of_choice()), config)
         steps = fit(config, config.learning_rate, folder, source, data, objective, say)
@@ -137,7 +139,7 @@ def preference_report(margins: Sequence[float], items: Sequence[EncodedPair]) ->
     return {
         "accuracy": {"mean": right.mean, "ci95": [right.low, right.high]},
         "longer_is_chosen": fmean((gap > 0) + (gap == 0) / 2 for gap in longer),
-        "calibration": asdict(calibration(margins)),
+        "calibration": json.loads(json.dumps(asdict(calibration(margins)))),  # lists, as read back
     }
 
 
