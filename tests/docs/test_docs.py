@@ -34,8 +34,10 @@ MINE = (
     "algorithms.md",
     "evaluation.md",
     "world.md",
+    "reward_models.md",
     "appworld.md",
 )
+RUN = ("environments.md", "algorithms.md", "evaluation.md", "reward_models.md")
 
 
 def settings_table() -> str:
@@ -144,7 +146,7 @@ def blocks(document: str) -> list[str]:
     return re.findall(r"^```python\n(.*?)^```", (DOCS / document).read_text(), re.M | re.S)
 
 
-@pytest.mark.parametrize("document", ["environments.md", "algorithms.md", "evaluation.md"])
+@pytest.mark.parametrize("document", RUN)
 def test_code_runs(document: str, tmp_path: Path) -> None:
     """A block that begins with a file's name is that file; the others are one program."""
     program = []
