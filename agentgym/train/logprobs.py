@@ -90,10 +90,13 @@ class _LinearLogProbs(torch.autograd.Function):
         for start in range(0, len(targets), rows):
             part = slice(start, start + rows)
             logits = _logits(inputs[part], matrix, offset, temperature)
-            normaliser[part] = torch.logsumexp(logits, dim=-1)
-            logs = logits.sub_(normaliser[part, None])
-            chosen[part] = logs.gather(-1, targets[part, None]).squeeze(-1)
-            entropy[part] = -logs.exp().mul_(logs).sum(-1)
+            top = logits.amax(-1, keepdim=True)
+            weights = logits.sub_(top).exp()  # once for the normaliser and the entropy
+            total = weights.sum(-1)
+            spread = total.log()
+            normaliser[part] = spread + top.squeeze(-1)
+            chosen[part] = logits.gather(-1, targets[part, None]).squeeze(-1) - spread
+            entropy[part] = spread - weights.mul_(logits).sum(-1) / total
         ctx.save_for_backward(hidden, weight, bias, targets, normaliser, entropy)
         ctx.temperature, ctx.rows, ctx.dtype = temperature, rows, dtype
         ctx.set_materialize_grads(False)
