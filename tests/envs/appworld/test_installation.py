@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agentgym.doctor import PROBES
-from agentgym.errors import ConfigError, UnknownTask
+from agentgym.errors import ConfigError, EnvironmentFault, UnknownTask
 from agentgym.registry import list_envs
 from agentgym_envs.appworld.env import AppWorld
 from agentgym_envs.appworld.installation import PYTHON, ROOT, Installation, find
@@ -137,6 +137,14 @@ def test_unknown_task_is_named(root: Path, program: str) -> None:
         tasks.get("bbbbbbb_1", "train")
     with pytest.raises(UnknownTask):
         tasks.get("../train")
+
+
+def test_appworld_that_does_not_start_is_a_fault(root: Path, program: str) -> None:
+    env = AppWorld(python=program, root=str(root))  # the program ends at once
+    env.reset(seed=0)
+    with pytest.raises(EnvironmentFault, match="AppWorld does not start: True"):
+        env.step("```python\nprint(1)\n```")
+    env.close()
 
 
 def test_listing_works_without_appworld(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,6 +113,21 @@ def test_other_processes_cannot_be_killed(confined: AppWorld) -> None:
     assert confined._template.alive
 
 
+def test_missing_file_rules_are_warned_of(
+    installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sandbox's module is out of reach, as if the kernel had no Landlock."""
+    monkeypatch.setattr("agentgym_sandbox.__file__", "/nowhere/agentgym_sandbox/__init__.py")
+    root = tmp_path / "root"
+    root.symlink_to(installation.root)
+    env = AppWorld(python=installation.python, root=str(root))
+    env.reset(seed=0, options={"task_id": MAKE})
+    with pytest.warns(RuntimeWarning, match="could read AppWorld's ground truth"):
+        assert not env.serve().hidden
+    assert [env.step(action)[1] for action in env.oracle()] == [1.0]
+    env.close()
+
+
 def test_patched_evaluation_counts_for_nothing(env: AppWorld) -> None:
     patches = (
         "import appworld",
