@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +43,24 @@ def load_tokenizer(model: str | Path) -> Any:
     Raises:
         ConfigError: If there is none.
     """
+    transformers = _transformers()
     try:
-        return _transformers().AutoTokenizer.from_pretrained(str(model))
+        kind = "PreTrainedTokenizerFast" if _is_own(Path(model)) else "AutoTokenizer"
+        return getattr(transformers, kind).from_pretrained(str(model))
     except _causes() as error:
         raise _unusable(model, error) from error
+
+
+def _is_own(folder: Path) -> bool:
+    """Return whether a folder's tokenizer says that it is of no model's family.
+
+    AutoTokenizer takes it for that of the model's family all the same, and splits words as that
+    does: the ids are then not those that the model was taught.
+    """
+    file = folder / "tokenizer_config.json"
+    if not file.is_file():
+        return False
+    return bool(json.loads(file.read_text()).get("tokenizer_class") == "TokenizersBackend")
 
 
 def load_model(model: str | Path, dtype: Any) -> Any:

@@ -21,6 +21,7 @@ from agentgym.train.starter import (
     StarterRecipe,
     cache_folder,
     ensure_starter,
+    make_model,
     make_tokenizer,
 )
 from agentgym.types import SamplingParams
@@ -80,6 +81,14 @@ def test_name_is_the_same_subword_wherever_it_stands(name: str) -> None:
 @pytest.mark.parametrize("token", CONTROL + PIECES)
 def test_control_tokens_stay_single_beside_subwords(token: str) -> None:
     assert len(LEARNED.encode(f"@{token}@", add_special_tokens=False)) == 3
+
+
+def test_learned_subwords_are_the_same_when_loaded(tmp_path: Path) -> None:
+    make_model(SMALL, LEARNED).save_pretrained(tmp_path)  # a tokenizer is looked up by the model's
+    LEARNED.save_pretrained(tmp_path)
+    loaded = load_tokenizer(tmp_path)
+    assert [loaded.encode(text) for text in SPOKEN] == [LEARNED.encode(text) for text in SPOKEN]
+    assert loaded.chat_template == LEARNED.chat_template
 
 
 def test_subwords_follow_from_the_texts_alone() -> None:
