@@ -48,7 +48,7 @@ def starter_settings(args: argparse.Namespace) -> dict[str, Any]:
     recipe = StarterRecipe(
         env=ENV,
         env_kwargs=world,
-        flawed=0.8,
+        flawed=0.6,
         demonstrations=args.demonstrations,
         steps=args.sft_steps,
         batch=32,
@@ -82,7 +82,7 @@ def main() -> None:
     parser.add_argument("--scenarios", type=int, default=None, help="how many, the easiest first")
     parser.add_argument("--variations", type=int, default=300, help="of each, for each split")
     parser.add_argument("--demonstrations", type=int, default=4_000, help="of the starter")
-    parser.add_argument("--sft-steps", type=int, default=500, help="of the starter")
+    parser.add_argument("--sft-steps", type=int, default=600, help="of the starter")
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--tasks", type=int, default=16, help="a step")
     parser.add_argument("--eval-tasks", type=int, default=100)
