@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from xml.etree import ElementTree
 
 import pytest
@@ -24,6 +26,16 @@ def ran(name: str, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
         timeout=240,
         env={**os.environ, **env},
     )
+
+
+def loaded(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
 
 
 def example(name: str, *words: str, **env: str) -> str:
@@ -147,3 +159,30 @@ def test_gae_visualizer_prints_and_draws_the_credit_of_each_token(tmp_path: Path
         drawing = ElementTree.parse(tmp_path / f"{name}.svg").getroot()
         paths = [node for node in drawing.iter() if node.get("stroke-width") == "2"]
         assert len(paths) == lines
+
+
+def test_variance_finds_which_baselines_are_unbiased_and_what_they_cost() -> None:
+    said = example("variance.py")  # it exits with 1 where a known fact does not hold
+    rows = re.findall(r"^([a-z][a-z0-9. -]+?) +(\d\.\d{3}) .* (\d\.\d{4})$", said, flags=re.M)
+    multiple = {name: float(factor) for name, factor, _ in rows}
+    noise = {name: float(equal) for name, _, equal in rows}
+    assert len(rows) == 7
+    for name in ("none", "constant 0.5", "moving average", "leave-one-out"):
+        assert multiple[name] == pytest.approx(1, abs=0.01)
+    assert multiple["batch mean"] == pytest.approx(23 / 24, abs=0.01)
+    assert multiple["group mean"] == pytest.approx(7 / 8, abs=0.01)
+    assert noise["leave-one-out"] < noise["moving average"] < noise["batch mean"] < noise["none"]
+    exactly = {int(k): float(x) for k, x in re.findall(r"groups of (\d+) +\S+ +(\S+)\n", said)}
+    known = float(said.split()[-1])
+    for group in (4, 8, 16, 32):  # the excess over known success rates falls as 1 / (K - 1)
+        excess = (exactly[group] - known) * (group - 1)
+        assert excess == pytest.approx(exactly[2] - known, rel=0.02)
+    assert exactly[2] > noise["constant 0.5"] > exactly[8]
+
+
+def test_variance_tells_which_fact_does_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    variance = loaded("variance")
+    monkeypatch.setattr(variance, "BATCHES", 2000)
+    monkeypatch.setitem(variance.BASELINES, "constant 0.5", (lambda rewards: 2 * rewards, 1.0))
+    with pytest.raises(SystemExit, match=r"^not as expected: constant 0\.5$"):
+        variance.main()
