@@ -1,4 +1,4 @@
-"""The learner's benchmarks run, in small; what they measure is for the machine that they are for."""
+"""The learner's benchmarks run, in small; what they measure says nothing about this machine."""
 
 from __future__ import annotations
 
