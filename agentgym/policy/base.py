@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any, Protocol, runtime_checkable
 
 from agentgym.chat.template import Template
+from agentgym.errors import WeightSyncError
 from agentgym.types import Completion, Message, SamplingParams
 
-__all__ = ["NamedTensors", "Policy", "TurnContext"]
+__all__ = ["NamedTensors", "Policy", "Probe", "TurnContext"]
 
 NamedTensors = Iterable[tuple[str, Any]]
 
@@ -33,6 +35,40 @@ class TurnContext:
     tools: tuple[Mapping[str, Any], ...] = ()
     oracle: str | None = None
     in_flight: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What the right weights say about a fixed prompt.
+
+    Attributes:
+        ids: The prompt.
+        logprobs: The learner's log-probabilities of ``ids[1:]``.
+        tolerance: Most nats of mean difference.
+    """
+
+    ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    tolerance: float
+
+    def check(self, logprobs: Sequence[float], when: str) -> float:
+        """Return the mean absolute difference of a sampler's log-probabilities, in nats.
+
+        Args:
+            logprobs: The sampler's, of the same ids.
+            when: What came before, for the error's text.
+
+        Raises:
+            WeightSyncError: If it is above the tolerance.
+        """
+        pairs = zip(self.logprobs, logprobs, strict=True)
+        gap = fmean(abs(ours - theirs) for ours, theirs in pairs)
+        if not gap <= self.tolerance:  # also where it is not a number
+            raise WeightSyncError(
+                f"after {when} the sampler's log-probabilities differ from the learner's by "
+                f"{gap:.4g} nats (tolerance {self.tolerance:g}); the weights did not all arrive"
+            )
+        return gap
 
 
 @runtime_checkable

