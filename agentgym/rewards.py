@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from agentgym.errors import UsageError
@@ -23,7 +24,8 @@ class Rubric:
     Args:
         checks: Name to check. A check gives a truth value, a score, or a whole `Rule`, whose own
             weight and reason are then kept.
-        weights: Name to weight; 1 where it says nothing. A negative weight is a penalty.
+        weights: Name to weight, also of a whole `Rule`; 1 where nothing says it. A negative weight
+            is a penalty.
         scale: What a perfect score is worth.
         clip: Lower and upper bound of the score, after scaling.
 
@@ -64,11 +66,9 @@ class Rubric:
 
     def _rule(self, name: str, task: Task, answer: Any) -> Rule:
         given = self._checks[name](task, answer)
-        rule = (
-            given
-            if isinstance(given, Rule)
-            else Rule(name, float(given), self._weights.get(name, 1.0))
-        )
+        rule = given if isinstance(given, Rule) else Rule(name, float(given))
+        if name in self._weights:
+            rule = replace(rule, weight=self._weights[name])
         if not math.isfinite(rule.score):
             raise ValueError(f"rule '{name}' gave {rule.score}; a score must be finite")
         return rule

@@ -56,37 +56,45 @@ def answer_logprobs(
     return logprobs, mask
 
 
+_Noted = dict[int, tuple[float, float]]  # by the pair's line: of the chosen and rejected answer
+
+
+def _sums(model: Any, items: Sequence[EncodedPair]) -> tuple[Tensor, Tensor]:
+    """Return log-probabilities of the chosen and of the rejected answers, each of shape (B,)."""
+    samples = [item.chosen for item in items] + [item.rejected for item in items]
+    logprobs, _ = answer_logprobs(model, samples)
+    chosen, rejected = logprobs.sum(-1).chunk(2)
+    return chosen, rejected
+
+
+@torch.no_grad()
+def _noted(reference: Any, items: Sequence[EncodedPair], tokens: int) -> _Noted:
+    """Return the reference's log-probabilities of all items."""
+    noted: _Noted = {}
+    for chunk in chunks(items, tokens):
+        chosen, rejected = _sums(reference, chunk)
+        values = zip(chosen.tolist(), rejected.tolist(), strict=True)
+        noted |= zip((item.pair.line for item in chunk), values, strict=True)
+    return noted
+
+
 class _Dpo:
     """The policy, what the reference said of every pair, and the loss."""
 
-    def __init__(self, model: Any, config: DpoConfig) -> None:
+    def __init__(self, model: Any, noted: _Noted, config: DpoConfig) -> None:
         self.model = model
+        self._noted = noted
         self._config = config
-        self._reference: dict[int, tuple[float, float]] = {}  # by the pair's line
-
-    @torch.no_grad()
-    def refer(self, reference: Any, items: Sequence[EncodedPair]) -> None:
-        """Note the reference's log-probabilities of the items."""
-        for chunk in chunks(items, self._config.micro_batch_tokens):
-            chosen, rejected = self._sums(reference, chunk)
-            for item, values in zip(chunk, zip(chosen, rejected, strict=True), strict=True):
-                self._reference[item.pair.line] = (float(values[0]), float(values[1]))
 
     def losses(self, items: Sequence[EncodedPair]) -> tuple[Tensor, Tensor]:
         config = self._config
-        chosen, rejected = self._sums(self.model, items)
-        noted = torch.tensor([self._reference[item.pair.line] for item in items])
+        chosen, rejected = _sums(self.model, items)
+        noted = torch.tensor([self._noted[item.pair.line] for item in items])
         of_chosen, of_rejected = noted.to(chosen.device).unbind(1)
         losses = dpo(chosen, rejected, of_chosen, of_rejected, config.beta, config.label_smoothing)
         gained = implicit_reward(chosen, of_chosen, config.beta)
         margins = gained - implicit_reward(rejected, of_rejected, config.beta)
         return losses, margins.detach()
-
-    def _sums(self, model: Any, items: Sequence[EncodedPair]) -> tuple[Tensor, Tensor]:
-        samples = [item.chosen for item in items] + [item.rejected for item in items]
-        logprobs, _ = answer_logprobs(model, samples)
-        chosen, rejected = logprobs.sum(-1).chunk(2)
-        return chosen, rejected
 
 
 def train_dpo(config: DpoConfig, *, say: Callable[[str], None] | None = None) -> Run:
@@ -106,20 +114,20 @@ def train_dpo(config: DpoConfig, *, say: Callable[[str], None] | None = None) ->
     """
     say = say or (lambda _: None)
     with RunFolder(config, FREE | {"kl_samples", "max_tokens"}) as folder:
+        sides = read_sides(config, folder)  # bad input is told before a model is loaded
         if (summary := folder.summary()) is not None:
             say(f"'{folder.path}' is finished: {summary['steps']} steps")
             return Run(folder.path, summary)
         start = time.perf_counter()
-        sides = read_sides(config, folder)  # bad input is told before a model is loaded
         source = source_of(config, folder, say)
         reference = _loaded(source.base)
         limit = getattr(reference.config, "max_position_embeddings", None)
         data = encoded(config, source, sides, limit)
         say("{train} pairs to learn from, {held_out} held out".format(**data.counts()))
-        policy = _loaded(source.weights)
-        objective = _Dpo(policy, config)
-        objective.refer(reference, [*data.train, *data.held_out])
+        noted = _noted(reference, [*data.train, *data.held_out], config.micro_batch_tokens)
         del reference
+        policy = _loaded(source.weights)
+        objective = _Dpo(policy, noted, config)
         steps = fit(config, config.learning_rate, folder, source, data, objective, say)
         margins = held_out_margins(objective, data.held_out, config.micro_batch_tokens)
         summary = {"model": config.model, "steps": steps, "pairs": data.counts()}

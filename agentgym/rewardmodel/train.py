@@ -77,11 +77,11 @@ def train_reward_model(
     """
     say = say or (lambda _: None)
     with RunFolder(config, FREE) as folder:
+        sides = read_sides(config, folder)  # bad input is told before a model is loaded
         if (summary := folder.summary()) is not None:
             say(f"'{folder.path}' is finished: {summary['steps']} steps")
             return Run(folder.path, summary)
         start = time.perf_counter()
-        sides = read_sides(config, folder)  # bad input is told before a model is loaded
         source = source_of(config, folder, say)
         model = _model(source, config.seed)
         limit = getattr(model.base.config, "max_position_embeddings", None)

@@ -68,3 +68,16 @@ def test_rubric_refuses_weights_that_make_no_score(checks, weights):
 def test_rubric_refuses_bounds_in_the_wrong_order():
     with pytest.raises(UsageError, match="clip"):
         Rubric({"a": right}, clip=(1.0, 0.0))
+
+
+def test_rubric_weighs_a_whole_rule_as_it_is_told():
+    whole = {"taste": lambda task, answer: Rule("taste", 0.5, 2.0, "liked"), "right": right}
+    assert Rubric(whole)(TASK, "gold").rules[0].weight == 2.0
+    verdict = Rubric(whole, {"taste": 3.0})(TASK, "gold")
+    assert verdict.score == pytest.approx((3.0 * 0.5 + 1.0) / 4.0)
+    assert verdict.reason == "taste 0.5 (liked)"
+
+
+def test_rubric_names_what_failed_before_degrees():
+    whole = {"taste": lambda task, answer: Rule("taste", 0.25, 1.0, "meh"), "right": right}
+    assert Rubric(whole)(TASK, "x").reason == "failed: right; taste 0.25 (meh)"

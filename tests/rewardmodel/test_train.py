@@ -166,7 +166,6 @@ def test_other_pairs_on_the_same_folder_are_refused(tiny: Path, tmp_path: Path) 
     file = write_pairs(tmp_path / "pairs.jsonl", 60)
     config = RewardModelConfig(pairs=file, model=str(tiny), out=tmp_path / "run", held_out=0.3)
     train_reward_model(config)
-    (tmp_path / "run" / "summary.json").unlink()
     write_pairs(file, 60, seed=1)
     with pytest.raises(RunError, match="the pairs are not those that the run"):
         train_reward_model(config)
