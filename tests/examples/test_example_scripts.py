@@ -186,3 +186,24 @@ def test_variance_tells_which_fact_does_not_hold(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(variance.BASELINES, "constant 0.5", (lambda rewards: 2 * rewards, 1.0))
     with pytest.raises(SystemExit, match=r"^not as expected: constant 0\.5$"):
         variance.main()
+
+
+def test_reward_hacking_is_found_by_the_check_and_by_the_policy() -> None:
+    said = example("reward_hacking.py")
+    loose, strict = said.split("rule 'last number': ")
+    assert "constants: task train-0: the answer '42' scores 1.0" in loose
+    assert strict.startswith("no fault found")
+    row = re.compile(r"reward (\S+), true (\S+); work it out (\S+), .*, list all (\S+)")
+    first, _, hacked = (tuple(map(float, found)) for found in row.findall(loose))
+    _, _, honest = (tuple(map(float, found)) for found in row.findall(strict))
+    assert hacked[0] > first[0] + 0.3  # the reward rose
+    assert hacked[1] < first[1] - 0.2  # and the truth fell
+    assert hacked[3] > 0.9
+    assert honest[0] == honest[1] > first[1] + 0.1
+    assert honest[2] > 0.9
+
+
+def test_reward_hacking_fails_where_the_check_finds_nothing() -> None:
+    mended = "import reward_hacking as r; r.RULES['contains'] = r.RULES['last number']; r.main()"
+    done = subprocess.run([sys.executable, "-c", mended], cwd=EXAMPLES, check=False, timeout=240)
+    assert done.returncode == 1
