@@ -257,6 +257,11 @@ def _advantage_fits(algorithm: Algorithm, given: Mapping[str, Any]) -> None:
             f"critic=true learns values that advantage='{advantage}' does not use: set "
             "advantage='gae', or critic=false"
         )
+    if advantage == "gae" and algorithm.least_advantage:
+        raise ConfigError(
+            "least_advantage leaves episodes out by one number each, and advantage='gae' has one a "
+            "token: set least_advantage=0"
+        )
     for part in ("lam", "value_clip"):
         if part in given and advantage != "gae":
             raise ConfigError(

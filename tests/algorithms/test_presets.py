@@ -68,6 +68,7 @@ def test_mixed_takes_the_range_of_the_new_loss() -> None:
         ("rloo", {"critic": True}, "set advantage='gae', or critic=false"),
         ("rloo", {"baseline": "batch_mean"}, "takes no baseline 'batch_mean': leave it out"),
         ("reinforce", {"baseline": "group_mean"}, "use none or batch_mean or moving_average"),
+        ("ppo", {"least_advantage": 0.1}, "set least_advantage=0"),
         ("rloo", {"lam": 0.9}, "a part of advantage='gae'"),
         ("reinforce", {"dynamic_sampling": 2}, "set dynamic_sampling=0"),
         ("rloo", {"kl_coefficient": 0.1}, "set kl='reward' or 'loss'"),
