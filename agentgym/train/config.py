@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from agentgym.algorithms.presets import Algorithm, mixed
 from agentgym.errors import ConfigError
+from agentgym.policy.samplers import SAMPLERS, is_url
 
 __all__ = ["TrainConfig"]
 
@@ -39,8 +40,19 @@ class TrainConfig(BaseModel):
         ),
     ] = "rloo"
     sampler: Annotated[
-        Literal["vllm", "transformers"], Field(description="What samples episodes while training.")
+        str,
+        Field(
+            description="What samples episodes while training: vllm (in this process), "
+            "vllm-process, vllm-server, transformers, or the URL of a vLLM server."
+        ),
     ] = "vllm"
+    weights_folder: Annotated[
+        Path | None,
+        Field(
+            description="Where weights are written for a sampler outside of this process, which "
+            "must see it under the same path. Default: shared memory."
+        ),
+    ] = None
     out: Annotated[
         Path | None,
         Field(description="Run folder; the same command on it goes on. Default: runs/<name>."),
@@ -271,6 +283,18 @@ class TrainConfig(BaseModel):
         return values
 
     @model_validator(mode="after")
+    def _sampled_somehow(self) -> TrainConfig:
+        if not is_url(self.sampler) and self.sampler not in SAMPLERS:
+            known = ", ".join(f"'{name}'" for name in SAMPLERS)
+            raise ValueError(f"no sampler '{self.sampler}'; use {known}, or a server's URL")
+        if self.deterministic and not self.samples_here:
+            raise ValueError(
+                f"sampler='{self.sampler}' batches by timing and cannot repeat to the last bit: "
+                "leave deterministic out, or use sampler='vllm'"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _consistent(self) -> TrainConfig:
         algorithm = self.parts  # an unknown name says what there is
         if self.group_size < 2 and algorithm.needs_siblings:
@@ -299,6 +323,11 @@ class TrainConfig(BaseModel):
         """
         names = [field.name for field in fields(Algorithm)][1:]
         return mixed(self.algorithm, {name: getattr(self, name) for name in names})
+
+    @property
+    def samples_here(self) -> bool:
+        """Whether the sampler runs in this process, step by step: only then it can repeat."""
+        return self.sampler in ("vllm", "transformers")
 
     @property
     def is_starter(self) -> bool:

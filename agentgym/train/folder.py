@@ -30,6 +30,7 @@ _FREE = {
     "retries",
     "save_every",
     "steps",
+    "weights_folder",
 }
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agentgym.algorithms.advantages import has_signal
-from agentgym.errors import ConfigError
+from agentgym.policy import samplers
 from agentgym.policy.pretrained import load_model, load_tokenizer
 from agentgym.rollout.ledger import Ledger
 from agentgym.rollout.runner import group_seed, rollout, task_ids
@@ -131,7 +131,8 @@ class Session:
     def _deterministic(self) -> bool:
         """Whether sampling repeats: as asked, else on a CPU, where it costs a tenth."""
         asked = self.config.deterministic
-        return self.learner.device.type == "cpu" if asked is None else asked
+        on_cpu = self.learner.device.type == "cpu"
+        return on_cpu and self.config.samples_here if asked is None else asked
 
     def push(self) -> float:
         """Push the learner's weights to the sampler, verified; return the gap in nats."""
@@ -287,19 +288,12 @@ def _learner(config: TrainConfig, source: str, begun_from: Callable[[], str]) ->
 
 
 def _sampler(config: TrainConfig, source: str) -> Any:
-    if config.sampler == "vllm":
-        from agentgym.policy.vllm import VllmPolicy
-
-        return VllmPolicy(
-            source,
-            context=config.context,
-            concurrency=config.concurrency,
-            seed=config.seed,
-            gpu_memory=config.gpu_memory,
-        )
-    from agentgym.policy.transformers import TransformersPolicy
-
-    policy = TransformersPolicy(source, context=config.context, batch=config.concurrency)
-    if policy.context_limit is None and config.context is None:
-        raise ConfigError(f"the model at '{source}' names no longest context; set context")
-    return policy
+    return samplers.sampler(
+        config.sampler,
+        source,
+        context=config.context,
+        concurrency=config.concurrency,
+        seed=config.seed,
+        gpu_memory=config.gpu_memory,
+        weights_folder=config.weights_folder,
+    )
