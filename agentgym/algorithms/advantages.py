@@ -16,6 +16,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from agentgym.algorithms.own import row_or_own
 from agentgym.errors import ConfigError
 from agentgym.suggest import perhaps_you_meant
 
@@ -348,7 +349,8 @@ def group_advantages(name: str, rewards: Sequence[float | None]) -> list[float |
     """Return the advantages of one group, unscored episodes left out.
 
     Args:
-        name: A row of `ADVANTAGES`.
+        name: A row of `ADVANTAGES`, or ``module:function`` for one of your own, which gets the
+            rewards of two scored episodes or more.
         rewards: Terminal rewards; None where the episode is unscored.
 
     Returns:
@@ -358,14 +360,13 @@ def group_advantages(name: str, rewards: Sequence[float | None]) -> list[float |
     Raises:
         ConfigError: If no method has this name.
     """
-    if name not in ADVANTAGES:
-        raise ConfigError(f"no advantage '{name}'; {perhaps_you_meant(name, ADVANTAGES)}")
+    estimator = row_or_own("advantage", name, ADVANTAGES)
     scored = [reward for reward in rewards if reward is not None]
     if len(scored) < (1 if name in _ALONE else 2):
         return [None] * len(rewards)
     if name not in _ALONE and not has_signal(scored):  # exactly zero: a rounded mean is not
         return [None if reward is None else 0.0 for reward in rewards]
-    values = iter(ADVANTAGES[name](torch.tensor(scored, dtype=torch.float32)).tolist())
+    values = iter(estimator(torch.tensor(scored, dtype=torch.float32)).tolist())
     return [None if reward is None else next(values) for reward in rewards]
 
 

@@ -19,6 +19,7 @@ _ALONE = frozenset({"reinforce", "reinforce_pp", "raft", "gae"})  # advantages w
 _RATIO = frozenset({"ppo_clip", "ppo_penalty", "gspo", "cispo"})  # losses that look at pi / pi_old
 _CLIPPED = frozenset({"ppo_clip", "gspo", "cispo"})
 
+_OWN = frozenset({"advantage", "loss"})  # may be module:function
 _BASELINES: Mapping[str, tuple[str, ...]] = {
     "reinforce": ("none", "batch_mean", "moving_average"),
     "reinforce_pp": ("none", "group_mean"),
@@ -44,8 +45,9 @@ class Algorithm:
 
     Attributes:
         name: How it is asked for.
-        advantage: A row of `agentgym.algorithms.advantages.ADVANTAGES`, or ``gae``.
-        loss: A row of `agentgym.algorithms.losses.LOSSES`.
+        advantage: A row of `agentgym.algorithms.advantages.ADVANTAGES`, ``gae``, or
+            ``module:function``.
+        loss: A row of `agentgym.algorithms.losses.LOSSES`, or ``module:function``.
         aggregation: How per-token losses become one number.
         baseline: Of ``reinforce``: ``none``, ``batch_mean`` or ``moving_average``; of
             ``reinforce_pp``: ``none`` or ``group_mean``.
@@ -206,7 +208,7 @@ def mixed(name: str, parts: Mapping[str, Any]) -> Algorithm:
     algorithm = replace(base, **given)
     for part, names in _NAMES.items():
         value = getattr(algorithm, part)
-        if value not in names:
+        if value not in names and not (part in _OWN and ":" in value):
             raise ConfigError(f"no {part} '{value}'; {perhaps_you_meant(str(value), names)}")
     for check in (_loss_fits, _advantage_fits, _kl_fits):
         check(algorithm, given)

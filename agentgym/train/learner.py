@@ -17,8 +17,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from agentgym.algorithms.advantages import ADVANTAGES
 from agentgym.algorithms.kl import AdaptiveKL, adapted, k3, kl_loss
 from agentgym.algorithms.losses import LOSSES, aggregate, denominator, entropy_bonus, value_loss
+from agentgym.algorithms.own import row_or_own
 from agentgym.algorithms.ratios import Correction
 from agentgym.train.batch import Batch, WeightedSample, pad, shared_out
 from agentgym.train.config import TrainConfig
@@ -58,6 +60,9 @@ class Learner:
         self.algorithm = config.parts
         self.packing = device.type == "cuda" if config.packing is None else config.packing
         self.correction = _correction(config)
+        self.loss = row_or_own("loss", self.algorithm.loss, LOSSES)
+        if not self.algorithm.critic:
+            row_or_own("advantage", self.algorithm.advantage, ADVANTAGES)  # fails now, not later
         self.credit = CreditState(kl_coefficient=self.algorithm.kl_coefficient)
         self.reference = self._reference(reference)
         self._prepare()
@@ -235,7 +240,7 @@ class Learner:
         bonus = self.algorithm.entropy_coefficient
         logprobs, entropy = self._logprobs(self.model, batch, bonus > 0)
         old = known.get("old", logprobs.detach())
-        per_token = LOSSES[self.algorithm.loss](
+        per_token = self.loss(
             logprobs,
             old,
             batch.behaviour_logprobs,
@@ -273,7 +278,7 @@ class Learner:
             "gspo": clip,
             "cispo": clip,
         }
-        return settings[parts.loss]
+        return settings.get(parts.loss, {})
 
     def _divergence(self, logprobs: Tensor, known: Mapping[str, Tensor], mask: Tensor) -> Tensor:
         name, _, exact = self.algorithm.kl_estimator.partition("_")

@@ -10,6 +10,7 @@ import pytest
 
 from agentgym.algorithms.advantages import ADVANTAGES, group_advantages
 from agentgym.algorithms.losses import LOSSES, denominator
+from agentgym.algorithms.own import row_or_own
 from agentgym.algorithms.presets import PRESETS, Algorithm, mixed, preset
 from agentgym.errors import ConfigError
 from agentgym.train.config import TrainConfig
@@ -86,6 +87,19 @@ def test_mixed_refuses_what_contradicts_and_says_the_way_out(
 ) -> None:
     with pytest.raises(ConfigError, match=re.escape(text)):
         mixed(name, parts)
+
+
+def test_mixed_takes_a_function_of_ones_own() -> None:
+    algorithm = mixed("rloo", {"loss": "mine:loss", "advantage": "mine:advantage", "epochs": 2})
+    assert (algorithm.loss, algorithm.needs_siblings) == ("mine:loss", True)
+
+
+def test_own_function_is_imported_or_the_reason_given() -> None:
+    assert row_or_own("loss", "agentgym.algorithms.losses:gspo", LOSSES) is LOSSES["gspo"]
+    with pytest.raises(ConfigError, match=r"'nowhere:f' cannot be imported \(No module named"):
+        row_or_own("loss", "nowhere:f", LOSSES)
+    with pytest.raises(ConfigError, match="perhaps you meant 'gspo'"):
+        row_or_own("loss", "gspo2", LOSSES)
 
 
 def test_mixed_lets_imitation_repeat() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 from parity_run import settings
 from safetensors.torch import load_file
+from torch import Tensor
 
 import agentgym as ag
 from agentgym.algorithms.presets import PRESETS
@@ -84,6 +86,21 @@ def test_three_steps_make_the_rewarded_arm_likelier(tiny: Path, parts: dict[str,
         stats = ours.step(ours.weigh([group(ours)]).items, step)
         assert stats.updated
         assert stats.updates == min(ours.algorithm.updates, ours.algorithm.epochs * 6)
+    assert preference(ours) > before + 0.02
+
+
+def own_loss(
+    logprobs: Tensor, old: Tensor, mu: Tensor, a: Tensor, mask: Tensor, **_: Any
+) -> Tensor:
+    return -logprobs * a * mask
+
+
+def test_a_loss_of_ones_own_learns(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mine", sys.modules[__name__])
+    ours = learner(tiny, loss="mine:own_loss", minibatches=2)
+    before = preference(ours)
+    for step in range(3):
+        assert ours.step(ours.weigh([group(ours)]).items, step).updates == 2
     assert preference(ours) > before + 0.02
 
 
