@@ -11,7 +11,7 @@ import json
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,10 @@ __all__ = ["Ledger", "episode_from_json", "episode_to_json"]
 _STEP = re.compile(rb'^\{"step": (\d+), ')
 
 
-def episode_to_json(step: int, episode: Episode) -> str:
+def episode_to_json(step: int, episode: Episode, launch: int | None = None) -> str:
     """Return one line, which begins with the step so that it can be sorted out unread."""
-    return json.dumps({"step": step, **asdict(episode)})
+    place = {"step": step} if launch is None else {"step": step, "launch": launch}
+    return json.dumps({**place, **asdict(episode)})
 
 
 def episode_from_json(row: dict[str, Any]) -> Episode:
@@ -69,9 +70,15 @@ class Ledger:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def append(self, step: int, group: Group) -> None:
-        """Write a finished group, all of its lines at once."""
-        lines = "".join(episode_to_json(step, episode) + "\n" for episode in group.episodes)
+    def append(self, step: int, group: Group, launch: int | None = None) -> None:
+        """Write a finished group, all of its lines at once.
+
+        Args:
+            step: That it belongs to; where sampling is asynchronous, in which it was finished.
+            group: All of its episodes.
+            launch: Its number, where sampling is asynchronous.
+        """
+        lines = "".join(episode_to_json(step, each, launch) + "\n" for each in group.episodes)
         self._file.write(lines.encode())
         self._file.flush()
 
@@ -109,13 +116,53 @@ class Ledger:
             kept.writelines(line for rows in whole for line, _ in rows)
             kept.flush()
             os.fsync(kept.fileno())
-        self._file.close()
-        aside.replace(self._path)
-        self._file = self._path.open("ab")
+        self._take_over(aside)
         return [
             Group(rows[0][1].task_id, rows[0][1].seed, tuple(episode for _, episode in rows))
             for rows in whole
         ]
+
+    def sift(
+        self, first: int, group_size: int, wanted: Callable[[int, Group], bool]
+    ) -> dict[int, Group]:
+        """Drop the groups that are not wanted, of those that steps from ``first`` on finished.
+
+        Args:
+            first: Lines of earlier steps are kept unread.
+            group_size: Episodes of a whole group; those of lesser ones are dropped.
+            wanted: Tells of the number of a launch, and its group, whether to keep it.
+
+        Returns:
+            The groups that were read and kept, by the numbers of their launches.
+        """
+        aside = self._path.with_suffix(".tmp")
+        read: dict[int, list[tuple[bytes, Episode]]] = defaultdict(list)
+        with aside.open("wb") as kept, self._path.open("rb") as lines:
+            for line in lines:
+                match = _STEP.match(line)
+                if match is None or not line.endswith(b"\n"):
+                    continue
+                if int(match[1]) < first:
+                    kept.write(line)
+                    continue
+                row = json.loads(line)
+                read[row["launch"]].append((line, episode_from_json(row)))
+            groups = {
+                number: Group(rows[0][1].task_id, rows[0][1].seed, tuple(e for _, e in rows))
+                for number, rows in read.items()
+                if len(rows) == group_size
+            }
+            groups = {number: group for number, group in groups.items() if wanted(number, group)}
+            kept.writelines(line for number in groups for line, _ in read[number])
+            kept.flush()
+            os.fsync(kept.fileno())
+        self._take_over(aside)
+        return groups
+
+    def _take_over(self, aside: Path) -> None:
+        self._file.close()
+        aside.replace(self._path)
+        self._file = self._path.open("ab")
 
 
 def _whole(

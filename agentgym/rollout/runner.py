@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 from agentgym.blocking import wait_for
-from agentgym.errors import ConfigError, EnvironmentFault, Fault
+from agentgym.errors import ConfigError
 from agentgym.policy.base import Policy
-from agentgym.rollout.episode import Job, play
+from agentgym.rollout.attempts import Attempts, group_seed
+from agentgym.rollout.episode import Job
 from agentgym.rollout.lockstep import Lockstep
 from agentgym.rollout.spec import EnvSpec, EpisodeLimits
-from agentgym.rollout.worker import EnvPool, EnvWorker
+from agentgym.rollout.worker import EnvPool
 from agentgym.types import Episode, Group, SamplingParams
 
 __all__ = ["arollout", "group_seed", "rollout", "task_ids"]
-
-
-def group_seed(seed: int, task_id: str) -> int:
-    """Return the environment's seed for one task of a run, the same on every machine."""
-    digest = hashlib.sha256(f"{seed}/{task_id}".encode()).digest()
-    return int.from_bytes(digest[:4], "big") >> 1
 
 
 def task_ids(env: EnvSpec, split: str, count: int | None = None) -> list[str]:
@@ -51,12 +45,7 @@ def task_ids(env: EnvSpec, split: str, count: int | None = None) -> list[str]:
 class _Rollout:
     """One call of `arollout`: the queue of episodes and what came of them."""
 
-    policy: Policy
-    env: EnvSpec
-    sampling: SamplingParams
-    limits: EpisodeLimits
-    retries: int
-    seed: int
+    attempts: Attempts
     jobs: deque[Job]
     results: list[dict[int, Episode]]
     group_size: int
@@ -66,67 +55,28 @@ class _Rollout:
 
     async def slot(self) -> None:
         """Play one episode after another until none is left."""
-        worker = self._fresh()
+        policy, env = self.attempts.policy, self.attempts.env
+        worker = self.envs.take(env, policy.needs_oracle)
         self.active += 1
         try:
-            with self._player():
+            with policy.player() if isinstance(policy, Lockstep) else nullcontext():
                 while self.jobs:
                     job = self.jobs.popleft()
-                    if isinstance(self.policy, Lockstep):
-                        self.policy.seat(job.group, job.index)
-                    episode, worker = await self._tried(job, worker)
+                    if isinstance(policy, Lockstep):
+                        policy.seat(job.group, job.index)
+                    episode, worker = await self.attempts.play(job, worker, self.in_flight)
                     self._record(job, episode)
         except BaseException:
             worker.close()
             raise
         else:
-            self.envs.give_back(self.env, self.policy.needs_oracle, worker)
+            self.envs.give_back(env, policy.needs_oracle, worker)
         finally:
             self.active -= 1
-
-    def _fresh(self) -> EnvWorker:
-        return self.envs.take(self.env, self.policy.needs_oracle)
 
     def in_flight(self) -> int:
         """Return how many episodes are under way."""
         return self.active
-
-    def _player(self) -> AbstractContextManager[None]:
-        return self.policy.player() if isinstance(self.policy, Lockstep) else nullcontext()
-
-    async def _tried(self, job: Job, worker: EnvWorker) -> tuple[Episode, EnvWorker]:
-        """Play a job, after a fault again on a fresh environment, within the budget."""
-        reasons: list[str] = []
-        for attempt in range(1, self.retries + 2):
-            try:
-                return replace(await self._timed(job, worker), attempts=attempt), worker
-            except Fault as fault:
-                reasons.append(str(fault))
-                worker.close()
-                worker = EnvWorker(self.env, self.policy.needs_oracle)  # no idle one: fresh
-        episode = Episode(
-            task_id=job.task_id,
-            index=job.index,
-            seed=job.seed,
-            status="unscored",
-            reward=None,
-            reason="; ".join(dict.fromkeys(reasons)),
-            attempts=len(reasons),
-        )
-        return episode, worker
-
-    async def _timed(self, job: Job, worker: EnvWorker) -> Episode:
-        sampler = None
-        if isinstance(self.policy, Lockstep):
-            sampler = group_seed(self.seed, f"{job.group}/{job.index}/{job.task_id}")
-        try:
-            async with asyncio.timeout(self.limits.wall_s):
-                return await play(
-                    self.policy, worker, job, self.sampling, self.limits, sampler, self.in_flight
-                )
-        except TimeoutError:
-            limit = f"the episode outlived {self.limits.wall_s:g} s"
-            raise EnvironmentFault(limit) from None
 
     def _record(self, job: Job, episode: Episode) -> None:
         done = self.results[job.group]
@@ -197,13 +147,16 @@ async def arollout(  # noqa: PLR0913 - the settings of a rollout, each with its 
         for index in range(group_size)
     )
     pool = envs or EnvPool()
-    run = _Rollout(
+    attempts = Attempts(
         Lockstep(policy) if deterministic else policy,
         spec,
         sampling or SamplingParams(),
         limits or EpisodeLimits(),
         retries,
         seed,
+    )
+    run = _Rollout(
+        attempts,
         jobs,
         [{} for _ in ids],
         group_size,

@@ -38,6 +38,7 @@ class Checkpoint:
     metrics_bytes: int = 0
     clock: dict[str, float] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    launches: dict[str, Any] = field(default_factory=dict)
     learner: dict[str, Any] = field(default_factory=dict)
 
 

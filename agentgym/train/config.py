@@ -85,7 +85,23 @@ class TrainConfig(BaseModel):
     ] = 2.0
     max_staleness: Annotated[
         int | None,
-        Field(ge=0, description="Episodes sampled by weights more steps old are left out."),
+        Field(
+            ge=0,
+            description="Episodes sampled by weights more steps old are left out; mode 'async' "
+            "waits instead (2 where it is none).",
+        ),
+    ] = None
+    mode: Annotated[
+        Literal["sync", "async"],
+        Field(description="async samples while the learner steps, and does not repeat exactly."),
+    ] = "sync"
+    step_deadline_s: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            description="Of mode 'async': a step that waited so long takes what there is, and "
+            "groups that would be too old for the next are cut and reported. None waits.",
+        ),
     ] = None
     critic_lr: Annotated[
         float, Field(gt=0, description="Learning rate of the value head, where there is one.")
@@ -269,6 +285,22 @@ class TrainConfig(BaseModel):
             raise ValueError("lora_alpha scales an adapter: set lora_rank too, or leave it out")
         return self
 
+    @model_validator(mode="after")
+    def _asynchronous(self) -> TrainConfig:
+        if self.mode == "sync" and self.step_deadline_s is not None:
+            raise ValueError("step_deadline_s is a setting of mode='async': set that, or leave it")
+        if self.mode == "async" and self.deterministic:
+            raise ValueError(
+                "mode='async' depends on timing and cannot repeat to the last bit: leave "
+                "deterministic out, or use mode='sync'"
+            )
+        if self.mode == "async" and self.parts.dynamic_sampling:
+            raise ValueError(
+                "dynamic_sampling samples a step again until its groups have a signal, and "
+                "mode='async' does not wait for that: set dynamic_sampling=0, or use mode='sync'"
+            )
+        return self
+
     @model_validator(mode="before")
     @classmethod
     def _whole_distribution(cls, values: Any) -> Any:
@@ -323,6 +355,11 @@ class TrainConfig(BaseModel):
         """
         names = [field.name for field in fields(Algorithm)][1:]
         return mixed(self.algorithm, {name: getattr(self, name) for name in names})
+
+    @property
+    def staleness_bound(self) -> int:
+        """Return the most steps between sampling and learning where sampling is asynchronous."""
+        return 2 if self.max_staleness is None else self.max_staleness
 
     @property
     def samples_here(self) -> bool:

@@ -29,6 +29,7 @@ _FREE = {
     "probe_tolerance",
     "retries",
     "save_every",
+    "step_deadline_s",
     "steps",
     "weights_folder",
 }

@@ -66,10 +66,10 @@ def train(config: TrainConfig | None = None, *, say: Callable[[str], None] | Non
             say(_line_of(session.evaluate(), "before"))
         while session.step < config.steps:
             groups, rates = _sampled(session)
-            row = _learn(session, groups) | rates
+            row = _learn(session, groups) | rates | session.report()
             session.step += 1
             with session.clock.phase("sync"):
-                row["push_gap"] = session.push() if row["updated"] else 0.0
+                row["push_gap"] = session.pushed(row["updated"])
             row |= _times(session)
             session.metrics.append(row)
             say(session.metrics.line(row))

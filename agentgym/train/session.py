@@ -10,12 +10,16 @@ from typing import Any
 
 from agentgym.algorithms.advantages import has_signal
 from agentgym.policy import samplers
+from agentgym.policy.background import BackgroundLoop
 from agentgym.policy.pretrained import load_model, load_tokenizer
+from agentgym.policy.threaded import ThreadedPolicy
+from agentgym.rollout.attempts import Attempts
 from agentgym.rollout.ledger import Ledger
 from agentgym.rollout.runner import group_seed, rollout, task_ids
 from agentgym.rollout.spec import EnvSpec, EpisodeLimits
 from agentgym.rollout.worker import EnvPool
 from agentgym.train import checkpoint, weights
+from agentgym.train.asynchronous import Ahead, taken_up
 from agentgym.train.clock import Clock
 from agentgym.train.config import TrainConfig
 from agentgym.train.evaluations import Evaluated, EvaluationLog
@@ -52,6 +56,7 @@ class Session:
     further: Schedule  # tasks of dynamic sampling's rounds
     version: int = 0  # of the weights that the sampler has
     sampled: list[Group] = field(default_factory=list)  # already, for the next step, by a dead run
+    ahead: Ahead | None = None  # samples while the learner steps, where that is asked for
 
     @classmethod
     def open(
@@ -97,6 +102,8 @@ class Session:
             further=Schedule(train_ids, config.tasks_per_step, config.seed + _FURTHER),
         )
         session._restore(found, say)
+        if config.mode == "async":
+            session._sample_ahead(found, stack)
         with clock.phase("sync"):
             session.push()
         return session
@@ -119,6 +126,8 @@ class Session:
             say(f"going on after step {found.step}")
         kept = [row for row in self.evaluations.read() if row.step <= self.step]
         self.evaluations.keep(kept)
+        if self.config.mode == "async":
+            return  # `_sample_ahead` takes from the ledger what it can use
         # What is sampled together decides the last bits: a part of a step is of no use then.
         least = self.config.tasks_per_step if self._deterministic else 0
         if self.learner.algorithm.dynamic_sampling:
@@ -127,9 +136,30 @@ class Session:
         current = set(self.schedule.tasks(self.step))
         self.sampled = [group for group in groups if group.task_id in current]
 
+    def _sample_ahead(self, found: checkpoint.Checkpoint | None, stack: ExitStack) -> None:
+        """Move the sampler to a thread of its own, where it samples beside the learner."""
+        config = self.config
+        loop = BackgroundLoop("agentgym-sampler")
+        stack.callback(loop.close)
+        attempts = Attempts(
+            self.sampler,
+            EnvSpec(config.env, {"split": config.split, **config.env_kwargs}),
+            SamplingParams(config.turn_tokens, config.temperature),
+            _limits(config),
+            config.retries,
+        )
+        self.sampler = ThreadedPolicy(self.sampler, loop)
+        launches = found.launches if found else {}
+        begin = taken_up(config, self.ledger, self.step, launches)
+        cuts = self.folder.file("cut.jsonl")
+        ahead = Ahead(config, self.schedule, attempts, loop, self.ledger, cuts, begin)
+        self.ahead = stack.enter_context(ahead)
+
     @property
     def _deterministic(self) -> bool:
         """Whether sampling repeats: as asked, else on a CPU, where it costs a tenth."""
+        if self.config.mode == "async":
+            return False
         asked = self.config.deterministic
         on_cpu = self.learner.device.type == "cpu"
         return on_cpu and self.config.samples_here if asked is None else asked
@@ -140,6 +170,20 @@ class Session:
         self.version = self.step
         return gap
 
+    def pushed(self, updated: bool) -> float:
+        """Push after a step, where there is something new; return the gap in nats.
+
+        Where sampling is ahead, each step has a version of its own, whether it changed anything.
+        """
+        gap = self.push() if updated or self.ahead else 0.0
+        if self.ahead is not None:
+            self.ahead.advance()
+        return gap
+
+    def report(self) -> dict[str, Any]:
+        """Return further metrics of the step: how old its groups are, where sampling is ahead."""
+        return {} if self.ahead is None else self.ahead.report()
+
     def sample(self) -> list[Group]:
         """Return the groups of the current step, sampled now or kept from before a crash.
 
@@ -148,6 +192,9 @@ class Session:
 
         Source: Yu et al. 2025, "DAPO", section 3.2.
         """
+        if self.ahead is not None:
+            with self.clock.phase("sample"):
+                return self.ahead.take()
         groups = self._sampled_or_kept()
         rounds = self.learner.algorithm.dynamic_sampling
         for number in range(rounds):
@@ -243,6 +290,7 @@ class Session:
             clock=self.clock.seconds(),
             counts=self.counts,
             learner=self.learner.state(),
+            launches={} if self.ahead is None else self.ahead.position(),
         )
         checkpoint.save(
             self.folder.checkpoints,
