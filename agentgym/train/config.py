@@ -109,7 +109,9 @@ class TrainConfig(BaseModel):
 
     advantage: Annotated[
         str | None,
-        Field(description="reinforce, rloo, grpo, dr_grpo, reinforce_pp, raft or gae."),
+        Field(
+            description="reinforce, rloo, grpo, dr_grpo, reinforce_pp, raft, gae, or module:function."
+        ),
     ] = None
     baseline: Annotated[
         str | None,
@@ -119,7 +121,10 @@ class TrainConfig(BaseModel):
         ),
     ] = None
     loss: Annotated[
-        str | None, Field(description="policy_gradient, ppo_clip, ppo_penalty, gspo or cispo.")
+        str | None,
+        Field(
+            description="policy_gradient, ppo_clip, ppo_penalty, gspo, cispo or module:function."
+        ),
     ] = None
     ratio: Annotated[
         str | None, Field(description="Of ppo_clip: by token, turn or trajectory.")

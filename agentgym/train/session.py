@@ -74,8 +74,8 @@ class Session:
         adapted = config.lora_rank is not None  # then a checkpoint holds the adapter alone
         source = str(found.model) if found and not adapted else _model_source(config, say)
         tokenizer = load_tokenizer(source)
-        resumed = source if found is None else None
-        learner = _learner(config, source, lambda: resumed or _model_source(config, say))
+        fresh = source if found is None else None
+        learner = _learner(config, source, lambda: fresh or _model_source(config, say))
         if found and adapted:
             load_adapter(learner.model, found.model)
         say(f"starting the sampler ({config.sampler})")
