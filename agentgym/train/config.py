@@ -110,7 +110,8 @@ class TrainConfig(BaseModel):
     advantage: Annotated[
         str | None,
         Field(
-            description="reinforce, rloo, grpo, dr_grpo, reinforce_pp, raft, gae, or module:function."
+            description="reinforce, rloo, grpo, dr_grpo, reinforce_pp, raft, gae or "
+            "module:function."
         ),
     ] = None
     baseline: Annotated[
