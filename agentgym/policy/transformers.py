@@ -7,6 +7,7 @@ decoded together in one padded batch; the next batch starts when that one is don
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from typing import Any
 from agentgym.chat.template import ChatTemplate
 from agentgym.errors import PolicyFault
 from agentgym.policy.base import NamedTensors, Probe, TurnContext
+from agentgym.policy.draw import draw, uniforms
 from agentgym.policy.pretrained import load_model, load_tokenizer, stop_ids_of
 from agentgym.types import Completion, SamplingParams
 
@@ -143,8 +145,10 @@ class TransformersPolicy:
             ids[row, width - len(request.ids) :] = torch.tensor(request.ids)
             seen[row, width - len(request.ids) :] = 1
         ids, seen = ids.to(self.device), seen.to(self.device)
-        generators = [_generator(request.params.seed) for request in batch]
-        cache = None
+        numbers = uniforms([request.params for request in batch])
+        temperatures = torch.tensor([request.params.temperature for request in batch])
+        last = _last_logits_alone(self.model)
+        cache, step = None, 0
         with torch.inference_mode():
             while True:
                 positions = (seen.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
@@ -154,39 +158,28 @@ class TransformersPolicy:
                     position_ids=positions,
                     past_key_values=cache,
                     use_cache=True,
+                    **last,
                 )
                 cache = output.past_key_values
-                ids = self._choose(batch, output.logits[:, -1].float().cpu(), generators)
+                logits = output.logits[:, -1].float().cpu()
+                ids, logprobs = draw(logits, temperatures, numbers[step])
+                step += 1
+                self._record(batch, ids.tolist(), logprobs.tolist())
                 if all(request.done or request.future.done() for request in batch):
                     return time.perf_counter() - start
-                ids = ids.to(self.device)
+                ids = ids[:, None].to(self.device)
                 # Rows that are done stay where they are: their next position may not exist.
                 going = torch.tensor([[int(not request.done)] for request in batch])
                 seen = torch.cat([seen, going.to(self.device)], dim=1)
 
-    def _choose(self, batch: list[_Request], logits: Any, generators: list[Any]) -> Any:
-        """Draw the next id of each row, record it where the row is not done; shape (B, 1)."""
-        import torch
-
-        chosen = torch.zeros((len(batch), 1), dtype=torch.int64)
-        for row, request in enumerate(batch):
+    def _record(self, batch: list[_Request], ids: list[int], logprobs: list[float]) -> None:
+        for request, token, logprob in zip(batch, ids, logprobs, strict=True):
             if request.done:
                 continue
-            greedy = request.params.temperature == 0.0
-            scaled = logits[row] if greedy else logits[row] / request.params.temperature
-            logs = torch.log_softmax(scaled, dim=-1)
-            if greedy:
-                token, logprob = int(logs.argmax()), 0.0  # a greedy policy is a point mass
-            else:
-                draw = torch.multinomial(logs.exp(), 1, generator=generators[row])
-                token = int(draw)
-                logprob = float(logs[token])
             request.sampled.append(token)
             request.logprobs.append(logprob)
             full = len(request.sampled) >= request.params.max_tokens
             request.done = full or token in self.template.stop_ids
-            chosen[row, 0] = token
-        return chosen
 
     async def load_weights(self, named_tensors: NamedTensors, version: int) -> None:
         """Copy new weights into the model; while it decodes, after the batch."""
@@ -227,9 +220,7 @@ class TransformersPolicy:
         self.model = None
 
 
-def _generator(seed: int | None) -> Any:
-    if seed is None:
-        return None
-    import torch
-
-    return torch.Generator().manual_seed(seed)
+def _last_logits_alone(model: Any) -> dict[str, int]:
+    """Return what tells a model to make no logits of the prompt, where it can be told."""
+    known = inspect.signature(model.forward).parameters
+    return {"logits_to_keep": 1} if "logits_to_keep" in known else {}
