@@ -74,7 +74,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("runs/overoptimisation"))
     parser.add_argument("--model", help="a model folder; default: the starter")
-    for name, value in (("pairs", 3000), ("tasks", 40), ("answers", 16), ("max-tokens", 64)):
+    for name, value in (("pairs", 3000), ("tasks", 100), ("answers", 16), ("max-tokens", 64)):
         parser.add_argument(f"--{name}", type=int, default=value)
     asked = parser.parse_args()
     model = asked.model or str(ensure_starter(progress=print))
