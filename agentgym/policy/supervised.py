@@ -10,8 +10,11 @@ Left out: several engines behind one policy.
 from __future__ import annotations
 
 import asyncio
+import glob
+import os
 import secrets
 import shutil
+import socket
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -285,21 +288,37 @@ def _new_folder(parent: str | Path | None) -> Path:
     memory = Path("/dev/shm")
     if parent is None and memory.is_dir():
         parent = memory
-    if parent is not None:
-        Path(parent).mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(prefix="agentgym-weights-", dir=parent))
+    place = Path(tempfile.gettempdir() if parent is None else parent)
+    place.mkdir(parents=True, exist_ok=True)
+    mine = f"agentgym-weights-{socket.gethostname()}-"
+    for left in place.glob(f"{glob.escape(mine)}*"):  # by runs that were killed
+        pid = left.name.removeprefix(mine).partition("-")[0]
+        if pid.isdigit() and not _is_alive(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{mine}{os.getpid()}-", dir=place))
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _write(path: Path, named_tensors: NamedTensors, dtype: str) -> None:
     """Write a safetensors file, all of it or none, in the engine's precision."""
     import torch
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     kind = getattr(torch, dtype)
     whole = {name: tensor.detach().to("cpu", kind).contiguous() for name, tensor in named_tensors}
     try:
         save_file(whole, path)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, SafetensorError) as error:
         path.unlink(missing_ok=True)
         raise WeightSyncError(
             f"the weights cannot be written to '{path.parent}' ({error}); name another folder as "

@@ -17,7 +17,7 @@ from typing import Any
 
 from agentgym.errors import ConfigError, PolicyFault, WeightSyncError
 from agentgym.policy.engine import EngineLost, Generated
-from agentgym.policy.vllm_settings import WORKER, engine_settings, import_vllm
+from agentgym.policy.vllm_settings import OWNER, WORKER, engine_settings, import_vllm
 
 __all__ = ["ProcessEngine"]
 
@@ -75,7 +75,7 @@ class ProcessEngine:
         on_cpu = bool(current_platform.is_cpu())
         settings = engine_settings(self._model, on_cpu=on_cpu, **self._settings)
         try:
-            with _environment(_CHILD):
+            with _environment({**_CHILD, OWNER: str(os.getpid())}):
                 args = vllm.AsyncEngineArgs(**settings, **WORKER)
                 self._engine = AsyncLLM.from_engine_args(args)
         except (ValueError, RuntimeError, OSError) as error:

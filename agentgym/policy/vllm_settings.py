@@ -7,9 +7,12 @@ from typing import Any
 
 from agentgym.errors import MissingExtra
 
-__all__ = ["WORKER", "engine_settings", "import_vllm", "spare_the_cpu"]
+__all__ = ["OWNER", "WORKER", "engine_settings", "import_vllm", "spare_the_cpu"]
 
 _CPU_CACHE_BYTES = 1 << 30
+
+# Names the process that an engine must not outlive; vLLM's own would, after a kill -9.
+OWNER = "AGENTGYM_OWNER_PID"
 
 # What an engine outside of this process needs to take weights from a file.
 WORKER = {

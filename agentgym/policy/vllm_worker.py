@@ -12,9 +12,14 @@ Left out: tensor parallel workers that read only their own part of the file.
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+import time
 from dataclasses import dataclass
 from typing import Any
 
+import psutil  # type: ignore[import-untyped]
 import torch
 from safetensors import safe_open
 from vllm.distributed.weight_transfer.base import (
@@ -25,11 +30,12 @@ from vllm.distributed.weight_transfer.base import (
 from vllm.distributed.weight_transfer.factory import WeightTransferEngineFactory
 from vllm.platforms import current_platform
 
-from agentgym.policy.vllm_settings import spare_the_cpu
+from agentgym.policy.vllm_settings import OWNER, spare_the_cpu
 
 __all__ = ["BACKEND", "FileTransfer", "FileWeights"]
 
 BACKEND = "agentgym-file"
+_LOOK_S = 2.0
 
 
 @dataclass
@@ -77,7 +83,32 @@ class FileWeights:
     """The worker extension; it has no methods of its own, its module's work is done at import."""
 
 
+def _end_with(owner: int) -> None:
+    """End the engine once the process that owns it is gone, however that ended."""
+
+    def watch() -> None:
+        while not _orphaned(owner):
+            time.sleep(_LOOK_S)
+        core = os.getppid()
+        if core != 1:
+            os.kill(core, signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True, name="agentgym-owner").start()
+
+
+def _orphaned(owner: int) -> bool:
+    """Return whether neither this process nor the engine's core above it is the owner's child."""
+    core = os.getppid()
+    try:
+        return owner not in (core, psutil.Process(core).ppid())
+    except psutil.NoSuchProcess:
+        return True
+
+
 if BACKEND not in WeightTransferEngineFactory._registry:
     WeightTransferEngineFactory.register_engine(BACKEND, FileTransfer)
 if current_platform.is_cpu():
     spare_the_cpu()
+if OWNER in os.environ:
+    _end_with(int(os.environ[OWNER]))

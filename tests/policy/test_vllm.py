@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
+import parity_env  # noqa: F401 - registers the environment
 import pytest
 import torch
 from tiny_model import save_tiny
 
+import agentgym as ag
 from agentgym.errors import PolicyFault, WeightSyncError
 from agentgym.policy.base import NamedTensors
 from agentgym.policy.pretrained import load_model
@@ -191,3 +193,30 @@ def test_the_learners_thread_count_survives_the_engine(policy: VllmPolicy) -> No
     torch.set_num_threads(1)
     assert torch.get_num_threads() == 1
     torch.set_num_threads(threads)
+
+
+def test_an_engine_that_fails_in_mid_rollout_is_started_anew_with_its_weights(
+    policy: VllmPolicy, learner: Learner
+) -> None:
+    push(learner, policy, version=4)
+    whole, steps = policy.engine.step, 0
+
+    def fatal() -> list[object]:
+        nonlocal steps
+        steps += 1
+        if steps == 20:
+            raise RuntimeError("out of memory")
+        made: list[object] = whole()
+        return made
+
+    policy.engine.step = fatal
+    sampling = SamplingParams(max_tokens=12)
+    groups = ag.rollout(policy, "demo/Parity-v0", 4, 4, sampling=sampling, concurrency=8)
+    episodes = [episode for group in groups for episode in group.episodes]
+    assert policy.restarts == 1
+    assert [episode.status for episode in episodes] == ["scored"] * 16
+    assert max(episode.attempts for episode in episodes) == 2
+    for n, completion in enumerate(sample(policy, 4)):
+        expected = direct(learner.model, completion, 33 + n, 1.0)
+        assert list(completion.logprobs or ()) == pytest.approx(expected, abs=1e-4)
+        assert completion.version == 4
