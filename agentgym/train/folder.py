@@ -17,15 +17,18 @@ __all__ = ["RunFolder", "RunSettings", "write_json"]
 # What may differ when a run is taken up again: how far to go, how often to look, and what an error
 # may tell its user to change.
 _FREE = {
+    "compile",
     "concurrency",
     "context",
     "env_timeout_s",
     "episode_timeout_s",
     "eval_every",
     "gpu_memory",
+    "gradient_checkpointing",
     "keep_checkpoints",
     "micro_batch_tokens",
     "out",
+    "packing",
     "probe_tolerance",
     "retries",
     "save_every",
