@@ -12,6 +12,8 @@ transformers, which draws a mask of (S, S) from the positions.
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 from typing import Any
 
 import torch
@@ -120,7 +122,14 @@ def _causal(q: Tensor, k: Tensor, v: Tensor, scale: float | None, grouped: bool)
 
 def _has_kernel(value: Tensor) -> bool:
     half = value.dtype in (torch.bfloat16, torch.float16)
-    return value.is_cuda and half and hasattr(torch.nn.attention, "varlen")
+    return value.is_cuda and half and _kernel_on(value.device)
+
+
+@functools.cache
+def _kernel_on(device: torch.device) -> bool:
+    """Whether PyTorch has the kernel (2.10 on), and this GPU runs it (Ampere on)."""
+    there = importlib.util.find_spec("torch.nn.attention.varlen") is not None
+    return there and torch.cuda.get_device_capability(device) >= (8, 0)
 
 
 def _by_kernel(
@@ -130,18 +139,10 @@ def _by_kernel(
     from torch.nn.attention.varlen import varlen_attn
 
     # Rotary embeddings leave queries and keys in float32 under autocast.
-    q, k, v = (tensor[0].transpose(0, 1).to(value.dtype) for tensor in (query, key, value))
-    attended: Any = varlen_attn(
-        q,
-        k,
-        v,
-        seams,
-        seams,
-        longest,
-        longest,
-        scale=scale,
-        window_size=(-1, 0),
-        enable_gqa=query.shape[1] != key.shape[1],
-    )
+    rows = [tensor[0].transpose(0, 1).to(value.dtype) for tensor in (query, key, value)]
+    settings: dict[str, Any] = {"scale": scale, "window_size": (-1, 0)}  # which means causal
+    if query.shape[1] != key.shape[1]:
+        settings["enable_gqa"] = True
+    attended: Any = varlen_attn(*rows, seams, seams, longest, longest, **settings)
     whole: Tensor = attended[None]
     return whole
