@@ -99,6 +99,7 @@ def turn_request(params: SamplingParams, stop_ids: Sequence[int]) -> dict[str, A
         "temperature": params.temperature,
         "seed": params.seed,
         "logprobs": 0,
+        "flat_logprobs": True,
         "detokenize": False,
         "stop_token_ids": list(stop_ids),
         "top_p": 1.0,
@@ -114,6 +115,7 @@ def probe_request() -> dict[str, Any]:
         "max_tokens": 1,
         "temperature": 0.0,
         "logprobs": 0,
+        "flat_logprobs": True,
         "prompt_logprobs": 0,
         "detokenize": False,
     }

@@ -97,7 +97,6 @@ class ProcessEngine:
 
         params = vllm.SamplingParams(
             **request,
-            flat_logprobs=True,
             output_kind=vllm.sampling_params.RequestOutputKind.FINAL_ONLY,
         )
         answer: Any = None

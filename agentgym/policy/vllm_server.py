@@ -32,6 +32,7 @@ _START_S = 600.0
 _PATIENCE_S = 120.0
 _STOP_S = 10.0
 _LOOK_S = 0.2
+_FINAL_ONLY = 2  # vLLM's RequestOutputKind: else the server makes a new answer at every token
 
 
 class ServerEngine:
@@ -182,7 +183,8 @@ class ServerEngine:
             EngineLost: If the server is gone, or goes meanwhile.
             PolicyFault: If it refuses the request.
         """
-        body = {"token_ids": list(ids), "sampling_params": dict(request)}
+        params = {**request, "output_kind": _FINAL_ONLY}
+        body = {"token_ids": list(ids), "sampling_params": params}
         return _generated(list(ids), await self._call("/inference/v1/generate", body))
 
     async def swap(self, path: str, label: str) -> None:

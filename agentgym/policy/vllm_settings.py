@@ -29,6 +29,7 @@ def import_vllm() -> Any:
     """
     os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")  # what we print is data
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     try:
         import vllm
