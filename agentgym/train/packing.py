@@ -139,10 +139,10 @@ def _by_kernel(
     from torch.nn.attention.varlen import varlen_attn
 
     # Rotary embeddings leave queries and keys in float32 under autocast.
-    rows = [tensor[0].transpose(0, 1).to(value.dtype) for tensor in (query, key, value)]
+    q, k, v = (tensor[0].transpose(0, 1).to(value.dtype) for tensor in (query, key, value))
     settings: dict[str, Any] = {"scale": scale, "window_size": (-1, 0)}  # which means causal
     if query.shape[1] != key.shape[1]:
         settings["enable_gqa"] = True
-    attended: Any = varlen_attn(*rows, seams, seams, longest, longest, **settings)
+    attended: Any = varlen_attn(q, k, v, seams, seams, longest, longest, **settings)
     whole: Tensor = attended[None]
     return whole
