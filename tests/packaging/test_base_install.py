@@ -85,7 +85,10 @@ def test_check_passes_without_the_extras() -> None:
 
 
 @pytest.mark.parametrize("verb", ["train", "sft"])
-def test_training_without_its_extra_names_it_in_one_line(verb: str, tmp_path: Path) -> None:
+def test_training_without_its_extra_names_it_in_one_line(
+    verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AGENTGYM_CACHE", str(tmp_path))  # a starter of before needs nothing
     done = agentgym(verb, cwd=tmp_path)
     assert done.returncode == 2
     errors = [line for line in done.stderr.splitlines() if line.startswith("agentgym: error:")]
