@@ -28,6 +28,7 @@ from agentgym.rollout.ledger import Ledger
 from agentgym.rollout.scheduler import Launched, Plan, State
 from agentgym.rollout.stream import Progress, Stream
 from agentgym.train.config import TrainConfig
+from agentgym.train.credit import sampled_by
 from agentgym.train.schedule import Schedule
 from agentgym.types import Group
 
@@ -50,8 +51,7 @@ def versions_of(group: Group) -> tuple[int, int] | None:
         version
         for episode in group.episodes
         for sample in episode.samples
-        for version in (sample.versions or (sample.version,))
-        if version >= 0
+        for version in sampled_by(sample)
     }
     return (min(found), max(found)) if found else None
 

@@ -22,9 +22,9 @@ from agentgym.algorithms.advantages import (
 from agentgym.algorithms.presets import Algorithm
 from agentgym.algorithms.scaling import RunningScale, clipped, overlength_penalty, symmetric_log
 from agentgym.train.batch import WeightedSample
-from agentgym.types import Episode, Group
+from agentgym.types import Episode, Group, Sample
 
-__all__ = ["CreditState", "Weighed", "weigh", "weighed", "without_stale"]
+__all__ = ["CreditState", "Weighed", "sampled_by", "weigh", "weighed", "without_stale"]
 
 Rewards = list[list[float | None]]  # by group and episode; None where it is unscored
 
@@ -91,8 +91,14 @@ def without_stale(
     return fresh, before - sum(e.reward is not None for group in fresh for e in group.episodes)
 
 
+def sampled_by(sample: Sample) -> set[int]:
+    """Return the versions of the weights that sampled a sample's tokens."""
+    return {version for version in sample.versions or (sample.version,) if version >= 0}
+
+
 def _unless_stale(episode: Episode, version: int, most: int) -> Episode:
-    behind = max((version - sample.version for sample in episode.samples), default=0)
+    oldest = (min(sampled_by(sample), default=version) for sample in episode.samples)
+    behind = version - min(oldest, default=version)
     if episode.reward is None or behind <= most:
         return episode
     reason = f"sampled by weights {behind} versions old (max_staleness is {most})"

@@ -121,3 +121,11 @@ def test_stale_episodes_leave_the_batch_and_the_baseline() -> None:
     assert count == 1
     assert without_stale([old], version=5, most=None) == ([old], 0)
     assert without_stale([old], version=5, most=2) == ([old], 0)
+
+
+def test_a_turn_is_as_old_as_its_first_token() -> None:
+    """Weights that were swapped in flight do not make young what older ones began."""
+    sample = Sample((1, 2, 3), (0, 1, 1), (0.0,) * 3, version=5, versions=(-1, 3, 5))
+    episode = Episode("t", 0, 0, "scored", 1.0, "", samples=(sample,))
+    assert without_stale([Group("t", 0, (episode,))], version=5, most=1)[1] == 1
+    assert without_stale([Group("t", 0, (episode,))], version=5, most=2)[1] == 0
