@@ -165,6 +165,10 @@ class ProcessEngine:
         engine, self._engine = self._engine, None
         if engine is None:
             return
+        handler = engine.output_handler
+        if handler is not None:  # else it takes the end for a death, and logs a page
+            handler.cancel()
+            await asyncio.gather(handler, return_exceptions=True)
         await asyncio.to_thread(engine.shutdown, _STOP_S)
         for process in processes:
             if process.is_alive():
