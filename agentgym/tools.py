@@ -130,7 +130,7 @@ class Tool:
     def _self(self, owner: Any) -> tuple[Any, ...]:
         return (owner,) if self._is_method else ()
 
-    @property
+    @functools.cached_property
     def _is_method(self) -> bool:
         return next(iter(inspect.signature(self.function).parameters), None) == "self"
 
