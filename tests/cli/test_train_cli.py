@@ -100,7 +100,7 @@ def assert_whole(out: Path) -> None:
         (["--steps", "many"], "parsing --steps: invalid literal for int() with base 10: 'many'"),
         (["--steps"], "missing value for argument '--steps'"),
         (["--lr", "0"], "lr: input should be greater than 0 (it is 0.0)"),
-        (["--sampler", "vlm"], "invalid choice 'vlm' for argument '--sampler'"),
+        (["--sampler", "vlm"], "no sampler 'vlm'; use 'vllm', "),
         (["parity"], "unrecognized options: parity"),
         (["--tasks", "3"], "no flag '--tasks'; perhaps you meant"),
         (["--context", "6"], "the context of 6 tokens is too short: the first prompt of task"),
