@@ -120,7 +120,7 @@ def test_weights_are_swapped_between_two_batches_of_transformers(
 ) -> None:
     wrapped = TransformersPolicy(folder, batch=2)  # three batches, and the swap between two
     old, new, begun = learner(folder, False), learner(folder, True), threading.Event()
-    wrapped._choose = after(3, wrapped._choose, begun)  # type: ignore[method-assign]
+    wrapped._record = after(3, wrapped._record, begun)  # type: ignore[method-assign]
     completions, gap = swapped_in_flight(ThreadedPolicy(wrapped, loop), new, begun)
     assert gap < 1e-4
     assert check_logprobs(completions, old, new) == {0, 1}
