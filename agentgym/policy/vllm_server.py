@@ -131,10 +131,10 @@ class ServerEngine:
 
     async def _healthy(self) -> bool:
         assert self._client is not None
-        try:
-            return (await self._client.get("/health", timeout=10.0)).is_success
-        except httpx.HTTPError:
-            return False
+        for _ in range(2):  # after an error the server closes a connection that we may try first
+            with contextlib.suppress(httpx.HTTPError):
+                return (await self._client.get("/health", timeout=10.0)).is_success
+        return False
 
     def _last_words(self) -> str:
         """Return the last error that the server wrote."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,13 @@ from agentgym.cli import main
 
 
 @pytest.fixture
-def pairs(tmp_path: Path) -> Path:
+def pairs(tmp_path: Path) -> Iterator[Path]:
     from digit_pairs import write_pairs
 
+    before = torch.get_num_threads()
     torch.set_num_threads(1)
-    return write_pairs(tmp_path / "pairs.jsonl", 200)
+    yield write_pairs(tmp_path / "pairs.jsonl", 200)
+    torch.set_num_threads(before)  # the number decides the last bits of what others learn
 
 
 def settings(tiny: Path, out: Path) -> list[str]:

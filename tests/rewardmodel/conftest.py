@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,19 @@ from agentgym.rewardmodel.train import train_reward_model
 from agentgym.train.loop import Run
 
 
-@pytest.fixture(scope="session", autouse=True)
+@contextmanager
 def one_thread() -> Iterator[None]:
     """Compute in one thread: for models this small, threads cost more than they do."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
-    torch.set_num_threads(before)
+    torch.set_num_threads(before)  # the number decides the last bits of what others learn
+
+
+@pytest.fixture(autouse=True)
+def in_one_thread() -> Iterator[None]:
+    with one_thread():
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -39,4 +46,5 @@ def trained(tiny: Path, pairs: Path, tmp_path_factory: pytest.TempPathFactory) -
         epochs=4,
         lr=3e-3,
     )
-    return train_reward_model(config)
+    with one_thread():
+        return train_reward_model(config)
