@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 # Whoever starts the tests in the background of a shell has them, and all that they start, ignore
 # interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def threads_kept() -> Iterator[None]:
+    """Leave the number of threads as it was: it decides the last bits of what others learn."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,13 +12,11 @@ from agentgym.cli import main
 
 
 @pytest.fixture
-def pairs(tmp_path: Path) -> Iterator[Path]:
+def pairs(tmp_path: Path) -> Path:
     from digit_pairs import write_pairs
 
-    before = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield write_pairs(tmp_path / "pairs.jsonl", 200)
-    torch.set_num_threads(before)  # the number decides the last bits of what others learn
+    return write_pairs(tmp_path / "pairs.jsonl", 200)
 
 
 def settings(tiny: Path, out: Path) -> list[str]:
