@@ -7,7 +7,7 @@ RECIPE := requirements/cpu.txt requirements/constraints-cpu.txt pyproject.toml
 ifeq ($(shell command -v nvidia-smi),)
 INSTALL := -r requirements/cpu.txt
 else
-INSTALL := -e '.[dev,train,vllm,lora]'
+INSTALL := -e '.[dev,train,vllm,lora,view,parquet]'
 endif
 
 .PHONY: setup train test lint
