@@ -140,7 +140,10 @@ class TaskSet(ABC):
         """Return 16 hexadecimal digits that change only if what is asked or expected changes."""
         task = self.get(task_id)
         content = [task.prompt, task.answer, dict(task.metadata)]
-        text = json.dumps(content, sort_keys=True, default=str)
+        try:
+            text = json.dumps(content, sort_keys=True, default=str)
+        except (TypeError, ValueError):  # keys that JSON does not have, or a circle
+            text = repr(content)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -87,6 +87,12 @@ def test_hash_changes_with_content_only():
     assert len(tasks.hash("a")) == 16
 
 
+def test_hash_takes_an_answer_that_json_has_no_form_for():
+    by_place = [ag.Task(name, "p", {(1, 2): gold}) for name, gold in (("a", 3), ("b", 4))]
+    tasks = ag.TaskSet.of(by_place)
+    assert tasks.hash("a") != tasks.hash("b")
+
+
 def test_of_refuses_two_tasks_of_one_id():
     with pytest.raises(ConfigError, match="two tasks have the id 'a'"):
         ag.TaskSet.of([ag.Task("a", "p"), ag.Task("a", "q")]).ids("train")
