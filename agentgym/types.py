@@ -218,7 +218,7 @@ class Episode:
         samples: What was sampled, token by token; more than one where the history forked.
         terminated: The environment ended the episode.
         truncated: A limit ended it.
-        limit: The limit that ended it: ``turns``, ``context`` or ``wall``; None otherwise.
+        limit: The limit that ended it: ``turns``, ``context`` or ``tokens``; None otherwise.
         attempts: How many times it was started.
     """
 

@@ -85,8 +85,14 @@ class _Play:
         room = self.sampling.max_tokens
         if self._context is not None:
             room = min(room, self._context - prompt_tokens)
+        if self.limits.tokens is not None:
+            room = min(room, self.limits.tokens - self._sampled)
         seed = None if self.seed is None else (self.seed + 7919 * len(self.turns)) % (1 << 31)
         return replace(self.sampling, max_tokens=room, seed=seed)
+
+    @property
+    def _sampled(self) -> int:
+        return sum(turn.sampled_tokens for turn in self.turns)
 
     @property
     def _context(self) -> int | None:
@@ -106,6 +112,8 @@ class _Play:
             return "turns"
         if self._context is not None and len(self.transcript.prompt_ids) >= self._context:
             return "context"
+        if self.limits.tokens is not None and self._sampled >= self.limits.tokens:
+            return "tokens"
         return None
 
     def _truncated(self, limit: str) -> Episode:

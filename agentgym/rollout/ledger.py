@@ -12,7 +12,6 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,12 @@ _STEP = re.compile(rb'^\{"step": (\d+), ')
 def episode_to_json(step: int, episode: Episode, launch: int | None = None) -> str:
     """Return one line, which begins with the step so that it can be sorted out unread."""
     place = {"step": step} if launch is None else {"step": step, "launch": launch}
-    return json.dumps({**place, **asdict(episode)})
+    return json.dumps({**place, **_fields(episode)}, default=_fields)
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    """Return a dataclass as `asdict` does, but not what is in it: that copies token by token."""
+    return {name: getattr(value, name) for name in value.__slots__}
 
 
 def episode_from_json(row: dict[str, Any]) -> Episode:

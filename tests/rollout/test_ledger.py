@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import parity_env  # noqa: F401 - registers the environment
@@ -21,6 +22,13 @@ def test_episode_survives_json() -> None:
     for group in groups():
         for episode in group.episodes:
             assert episode_from_json(json.loads(episode_to_json(4, episode))) == episode
+
+
+def test_a_line_is_the_whole_dataclass_of_the_episode() -> None:
+    episode = groups()[0].episodes[0]
+    assert json.loads(episode_to_json(4, episode)) == json.loads(
+        json.dumps({"step": 4, **asdict(episode)})
+    )
 
 
 def test_an_episode_of_an_older_ledger_has_one_version_a_sample() -> None:

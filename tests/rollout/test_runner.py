@@ -133,6 +133,20 @@ def test_rollout_truncates_at_the_context_limit() -> None:
     assert (episode.reward, episode.limit, len(episode.turns)) == (0.0, "context", 1)
 
 
+@pytest.mark.parametrize(("tokens", "limit"), [(8, "tokens"), (9, None)])
+def test_rollout_truncates_where_the_policy_has_written_its_tokens(
+    tokens: int, limit: str | None
+) -> None:
+    policy = ScriptedPolicy(["seven..", "x"])  # 8 tokens with the end of the turn, then 2
+    limits = ag.EpisodeLimits(tokens=tokens)
+    ((episode,),) = [g.episodes for g in rollout(policy, "demo/Parity-v0", 1, limits=limits)]
+    assert (episode.status, episode.truncated, episode.limit) == (
+        "scored",
+        limit is not None,
+        limit,
+    )
+
+
 def test_rollout_refuses_a_context_that_cannot_hold_the_first_prompt() -> None:
     limits = ag.EpisodeLimits(context=10)
     with pytest.raises(ConfigError, match="context of 10 tokens is too short"):
