@@ -151,6 +151,9 @@ def weighed(
     small = sum(a is not None for row in advantages for a in row)
     small -= sum(a is not None for row in kept for a in row)
     elsewhere = algorithm.kl != "none" or algorithm.entropy_coefficient or algorithm.critic
+    if algorithm.advantage == "raft" and not elsewhere:
+        # The loss is a mean over what is imitated: nothing else belongs into its divisor.
+        kept = [[value or None for value in row] for row in kept]
     return Weighed(_items(groups, kept, skip_no_signal and not elsewhere), state, small)
 
 

@@ -36,8 +36,13 @@ def test_gae_passes_the_rewards_on_and_keeps_every_group() -> None:
 
 
 def test_raft_keeps_the_best_and_no_group_without_success() -> None:
-    found = values([group(1.0, 0.0, 1.0), group(0.0, 0.0), group(1.0, 1.0)], preset("raft"))
-    assert found == [1.0, 0.0, 1.0, 1.0, 1.0]
+    groups = [group(1.0, 0.0, 1.0), group(0.0, 0.0), group(1.0, 1.0)]
+    assert values(groups, preset("raft")) == [1.0, 1.0, 1.0, 1.0]
+
+
+def test_raft_keeps_the_others_where_a_divergence_is_learned_from_them() -> None:
+    algorithm = mixed("raft", {"kl": "loss", "kl_coefficient": 0.1, "kl_estimator": "k2"})
+    assert values([group(1.0, 0.0)], algorithm) == [1.0, 0.0]
 
 
 def test_reinforce_pp_looks_at_the_whole_batch() -> None:
