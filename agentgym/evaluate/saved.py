@@ -24,7 +24,11 @@ from agentgym.errors import RunError
 from agentgym.rollout.ledger import episode_from_json
 from agentgym.types import Episode
 
-__all__ = ["SavedEpisode", "SavedRun", "SavedTask", "open_run"]
+__all__ = ["SavedEpisode", "SavedGlance", "SavedRun", "SavedTask", "open_run"]
+
+# How `episode_to_json` writes the end of one part and the start of the next. In a JSON string every
+# quotation mark has a backslash before it, so no text that a model wrote can hold these.
+_SAMPLES, _BEHIND = b', "samples": [', b'], "terminated": '
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,19 @@ class SavedEpisode:
     env: str
     step: int
     episode: Episode
+
+
+@dataclass(frozen=True, slots=True)
+class SavedGlance:
+    """An episode without its samples, which are most of a line and slow to read.
+
+    Attributes:
+        saved: The episode; its ``samples`` are empty.
+        place: Where its line begins in the file, for `SavedRun.episode_at`.
+    """
+
+    saved: SavedEpisode
+    place: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +105,33 @@ class SavedRun:
         Raises:
             RunError: If a line cannot be read, with its number.
         """
-        env = self.config.get("env", "")
-        for number, row in self._rows("episodes.jsonl"):
-            try:
-                yield SavedEpisode(row.get("env", env), row["step"], episode_from_json(row))
-            except (LookupError, TypeError) as error:
-                raise self._malformed("episodes.jsonl", number, error) from error
+        for number, line in self._lines("episodes.jsonl"):
+            yield self._episode(number, line)
+
+    def glances(self) -> Iterator[SavedGlance]:
+        """Yield every whole episode without its samples, and where its line begins.
+
+        Raises:
+            RunError: If a line cannot be read, with its number.
+        """
+        place = 0
+        for number, line in self._lines("episodes.jsonl"):
+            first, last = line.find(_SAMPLES), line.rfind(_BEHIND)
+            short = line
+            if 0 <= first < last:
+                short = line[: first + len(_SAMPLES)] + line[last:]
+            yield SavedGlance(self._episode(number, short), place)
+            place += len(line)
+
+    def episode_at(self, place: int) -> SavedEpisode:
+        """Return one whole episode, by what `glances` told of it.
+
+        Raises:
+            RunError: If there is none: the run has been taken up from an earlier step since.
+        """
+        with (self.path / "episodes.jsonl").open("rb") as lines:
+            lines.seek(place)
+            return self._episode(f"at byte {place}", lines.readline())
 
     def tasks(self) -> dict[tuple[str, str], SavedTask]:
         """Return each task that is on record, by environment and id; empty for older runs."""
@@ -126,6 +164,10 @@ class SavedRun:
 
     def _rows(self, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
         """Yield the objects of a JSON Lines file with their line numbers; none without the file."""
+        for number, line in self._lines(name):
+            yield number, self._row(name, number, line)
+
+    def _lines(self, name: str) -> Iterator[tuple[int, bytes]]:
         path = self.path / name
         if not path.exists():
             return
@@ -133,15 +175,26 @@ class SavedRun:
             for number, line in enumerate(lines, 1):
                 if not line.endswith(b"\n"):
                     return  # it is being written, or a kill cut it
-                try:
-                    row = json.loads(line)
-                except ValueError as error:
-                    raise self._malformed(name, number, error) from error
-                if not isinstance(row, dict):
-                    raise self._malformed(name, number, "it is no object")
-                yield number, row
+                yield number, line
 
-    def _malformed(self, name: str, number: int, why: object) -> RunError:
+    def _row(self, name: str, number: int | str, line: bytes) -> dict[str, Any]:
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise self._malformed(name, number, error) from error
+        if not isinstance(row, dict):
+            raise self._malformed(name, number, "it is no object")
+        return row
+
+    def _episode(self, number: int | str, line: bytes) -> SavedEpisode:
+        row = self._row("episodes.jsonl", number, line)
+        env = row.get("env", self.config.get("env", ""))
+        try:
+            return SavedEpisode(env, row["step"], episode_from_json(row))
+        except (LookupError, TypeError) as error:
+            raise self._malformed("episodes.jsonl", number, error) from error
+
+    def _malformed(self, name: str, number: int | str, why: object) -> RunError:
         return RunError(
             f"'{self.path / name}' line {number} cannot be read ({why}); remove that line, or run "
             "the same command again where it was written"
