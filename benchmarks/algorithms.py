@@ -1,7 +1,8 @@
 """What each preset learns on the main job: seeds, curves, and which differences are real.
 
 Every run is `agentgym train` in a process of its own, from the same starter policy, with the
-settings of the main job; only the algorithm and the seed differ.
+settings of the main job; only the algorithm and the seed differ. Sampled by transformers on one
+thread: a run then takes a minute and a half of one core, no engine's start among it.
 
     python benchmarks/algorithms.py [--seeds 5] [--steps 40] [--presets rloo grpo ...] [--json]
 
@@ -14,6 +15,7 @@ by seed, with Holm's correction. The picture, success against sampled tokens, is
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections import defaultdict
@@ -75,7 +77,9 @@ def train(preset: str, seed: int, steps: int, out: Path) -> Trained:
     """Train once in a process of its own, unless that was done before."""
     command = [sys.executable, "-m", "agentgym", "train", "--algorithm", preset]
     command += ["--seed", str(seed), "--steps", str(steps), "--out", str(out)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    command += ["--sampler", "transformers"]
+    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=one_thread)
     summary = json.loads((out / "summary.json").read_text())
     print(f"{preset} seed {seed}: {summary['after']['mean']:.3f}", file=sys.stderr)
     return read(out, summary)
