@@ -29,12 +29,20 @@ class TurnContext:
         tools: JSON schemas of the environment's tools.
         oracle: The oracle's next action; filled only for a policy with ``needs_oracle``.
         in_flight: Episodes under way beside this one, whoever they wait for; 0 if unknown.
+        task_id: The episode's task.
+        index: Which sibling of its group it is.
+        seed: What its environment was reset with.
+        turn: Actions taken before this one.
     """
 
     messages: tuple[Message, ...] = ()
     tools: tuple[Mapping[str, Any], ...] = ()
     oracle: str | None = None
     in_flight: int = 0
+    task_id: str = ""
+    index: int = 0
+    seed: int = 0
+    turn: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,9 @@ from agentgym.suggest import perhaps_you_meant
 __all__ = ["POLICIES", "resolve"]
 
 _FORMS = (
-    "use oracle, random, null, starter, openai:MODEL[@URL], vllm:PATH, vllm-process:PATH, "
-    "vllm-server:PATH[@URL], transformers:PATH, or the path of a model folder or of a run folder"
+    "use oracle, random, null, starter, replay:RUN, openai:MODEL[@URL], vllm:PATH, "
+    "vllm-process:PATH, vllm-server:PATH[@URL], transformers:PATH, or the path of a model folder "
+    "or of a run folder"
 )
 
 
@@ -23,9 +24,10 @@ def resolve(text: str, **options: Any) -> Policy:
     """Return the policy of this name.
 
     Args:
-        text: ``oracle``, ``random``, ``null``, ``starter``, ``openai:MODEL[@URL]``, ``vllm:PATH``,
-            ``vllm-process:PATH``, ``vllm-server:PATH[@URL]``, ``transformers:PATH``, or the path
-            of a model folder or a run folder (its newest model).
+        text: ``oracle``, ``random``, ``null``, ``starter``, ``replay:RUN``,
+            ``openai:MODEL[@URL]``, ``vllm:PATH``, ``vllm-process:PATH``,
+            ``vllm-server:PATH[@URL]``, ``transformers:PATH``, or the path of a model folder or a
+            run folder (its newest model).
         options: Passed to the policy's constructor.
 
     Raises:
@@ -36,7 +38,7 @@ def resolve(text: str, **options: Any) -> Policy:
     if name in POLICIES and (bool(rest) == (name in _WITH_ARGUMENT)):
         return POLICIES[name](rest, options)
     if name in _WITH_ARGUMENT:
-        raise UnknownPolicy(f"policy '{text}' needs a model: {name}:NAME; {_FORMS}")
+        raise UnknownPolicy(f"policy '{text}' needs a name: {name}:NAME; {_FORMS}")
     folder = _model_folder(Path(text).expanduser())
     if folder is not None:
         return _local(str(folder), options)
@@ -71,6 +73,12 @@ def _openai(model: str, options: Mapping[str, Any]) -> Policy:
     if at and url.startswith(("http://", "https://")):
         return OpenAIPolicy(name, url, **options)
     return OpenAIPolicy(model, **options)
+
+
+def _replay(run: str, options: Mapping[str, Any]) -> Policy:
+    from agentgym.policy.replay import ReplayPolicy
+
+    return ReplayPolicy(run, **options)
 
 
 def _vllm(model: str, options: Mapping[str, Any]) -> Policy:
@@ -149,6 +157,7 @@ POLICIES: Mapping[str, Callable[[str, Mapping[str, Any]], Policy]] = {
     "openai": _openai,
     "oracle": _oracle,
     "random": _random,
+    "replay": _replay,
     "starter": _starter,
     "transformers": _transformers,
     "vllm": _vllm,
@@ -156,4 +165,6 @@ POLICIES: Mapping[str, Callable[[str, Mapping[str, Any]], Policy]] = {
     "vllm-server": _vllm_server,
 }
 
-_WITH_ARGUMENT = frozenset({"openai", "transformers", "vllm", "vllm-process", "vllm-server"})
+_WITH_ARGUMENT = frozenset(
+    {"openai", "replay", "transformers", "vllm", "vllm-process", "vllm-server"}
+)

@@ -15,13 +15,13 @@ from agentgym.errors import PolicyFault, UsageError
 from agentgym.policy.base import NamedTensors, TurnContext
 from agentgym.types import Completion, Message, SamplingParams
 
-__all__ = ["NullPolicy", "OraclePolicy", "RandomPolicy", "ScriptedPolicy"]
+__all__ = ["NullPolicy", "OraclePolicy", "RandomPolicy", "ScriptedPolicy", "TextPolicy"]
 
 Script = Callable[[tuple[Message, ...]], str]
 
 
-class _TextPolicy:
-    """What the policies of this module share: a byte template and no weights."""
+class TextPolicy:
+    """What policies without a model share: a byte template and no weights."""
 
     needs_oracle = False
 
@@ -31,7 +31,7 @@ class _TextPolicy:
         self.context_limit: int | None = None
         self.version = 0
 
-    def _certain(self, text: str) -> Completion:
+    def certain(self, text: str) -> Completion:
         """Return the text as a completion that had no alternative.
 
         ``max_tokens`` is not applied: bytes are no model's tokens, and a script cut in half tests
@@ -52,7 +52,7 @@ class _TextPolicy:
         """Do nothing: nothing is owned."""
 
 
-class ScriptedPolicy(_TextPolicy):
+class ScriptedPolicy(TextPolicy):
     """Answers by a script.
 
     It keeps no state, so any number of episodes may share it.
@@ -74,7 +74,7 @@ class ScriptedPolicy(_TextPolicy):
         self, prompt_ids: Sequence[int], params: SamplingParams, context: TurnContext | None = None
     ) -> Completion:
         """Say what the script says to this conversation."""
-        return self._certain(self._script(context.messages if context else ()))
+        return self.certain(self._script(context.messages if context else ()))
 
 
 def _in_order(texts: Sequence[str]) -> Script:
@@ -89,7 +89,7 @@ def _in_order(texts: Sequence[str]) -> Script:
     return script
 
 
-class OraclePolicy(_TextPolicy):
+class OraclePolicy(TextPolicy):
     """Does what the environment's oracle says."""
 
     needs_oracle = True
@@ -107,10 +107,10 @@ class OraclePolicy(_TextPolicy):
         """
         if context is None or context.oracle is None:
             raise PolicyFault("the oracle has no further action, and the episode is not over")
-        return self._certain(context.oracle)
+        return self.certain(context.oracle)
 
 
-class NullPolicy(_TextPolicy):
+class NullPolicy(TextPolicy):
     """Says nothing: the floor that every reward must give zero."""
 
     def __init__(self) -> None:
@@ -120,10 +120,10 @@ class NullPolicy(_TextPolicy):
         self, prompt_ids: Sequence[int], params: SamplingParams, context: TurnContext | None = None
     ) -> Completion:
         """Return the end of the turn."""
-        return self._certain("")
+        return self.certain("")
 
 
-class RandomPolicy(_TextPolicy):
+class RandomPolicy(TextPolicy):
     """Draws printable characters, line breaks and the end of the turn, all with equal chance.
 
     Args:

@@ -59,6 +59,10 @@ class _Play:
             self.transcript.tools,
             before.oracle,
             self.in_flight(),
+            self.job.task_id,
+            self.job.index,
+            self.job.seed,
+            len(self.turns),
         )
         start = time.perf_counter()
         completion = await self.policy.sample(
