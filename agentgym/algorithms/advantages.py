@@ -175,15 +175,15 @@ def reinforce_pp(
         rewards: Terminal rewards of the whole batch, shape (..., K), float32 or float64.
         group_baseline: Subtract each group's mean first (the paper's baseline variant).
         tokens: Sampled tokens of each episode, shape (..., K): mean and variance are then over
-            tokens, as in verl's ``compute_reinforce_plus_plus_outcome_advantage`` with one turn.
+            tokens, as in verl's ``compute_reinforce_plus_plus_outcome_advantage`` with gamma 1.
             None: each episode counts once, so that long ones do not set the baseline. That differs
             from verl on purpose.
         eps: Added to the variance.
 
     Returns:
-        Advantages, shape (..., K). With one value for all turns: verl's version resets its return
-        at every masked token, so the turns before the last observation get a return of 0 and are
-        pushed as if they had failed. That too differs on purpose.
+        Advantages, shape (..., K), one value for all turns, as in verl 0.9. Its versions to 0.8
+        reset the return at every masked token, so the turns before the last observation got a
+        return of 0 and were pushed as if they had failed.
 
     Source: Hu et al. 2025, "REINFORCE++", section 3 (eq. 7 and 8) and its baseline variant.
     """
@@ -258,8 +258,9 @@ def discounted_returns(
             turn is not worth less than a short one.
 
     Returns:
-        Shape (B, T), 0 outside the mask. Turns before an observation keep their return; verl's
-        REINFORCE++ sets it to 0.
+        Shape (B, T), 0 outside the mask. Turns before an observation keep their return. By token
+        that of verl 0.9's REINFORCE++ before it whitens, except that verl drops rewards on masked
+        positions; its versions to 0.8 give the turns before an observation a return of 0.
     """
     sampled = mask.bool()
     # A step of time ends with each sampled token, or with the last one of each turn.

@@ -32,6 +32,7 @@ from agentgym.suggest import perhaps_you_meant
 __all__ = ["ESTIMATORS", "AdaptiveKL", "adapted", "k1", "k2", "k3", "kl_loss", "reward_penalty"]
 
 _MOST_LOG = 20.0
+_LEAST_PENALTY, _MOST_PENALTY = 2.0**-10, 2.0**10  # from which it finds back in a few steps
 
 
 def k1(logprobs: Tensor, reference_logprobs: Tensor) -> Tensor:
@@ -127,11 +128,12 @@ def adapted(coefficient: float, divergence: float, target: float) -> float:
         divergence: ``KL(pi_old || pi)`` after it, in nats a token.
         target: How far an update should go.
 
-    Source: Schulman et al. 2017, "Proximal Policy Optimization Algorithms", section 4.
+    Source: Schulman et al. 2017, "Proximal Policy Optimization Algorithms", section 4; that it
+    stays within 2^-10 and 2^10 is ours.
     """
     if divergence > 1.5 * target:
-        return coefficient * 2
-    return coefficient / 2 if divergence < target / 1.5 else coefficient
+        return min(_MOST_PENALTY, coefficient * 2)
+    return max(_LEAST_PENALTY, coefficient / 2) if divergence < target / 1.5 else coefficient
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ its paper does, less what verified rewards do not need: none has a divergence to
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
@@ -13,7 +14,7 @@ from typing import Any, Literal
 from agentgym.errors import ConfigError
 from agentgym.suggest import perhaps_you_meant
 
-__all__ = ["PRESETS", "Algorithm", "mixed", "preset"]
+__all__ = ["PRESETS", "Algorithm", "constant_of", "mixed", "preset"]
 
 _ALONE = frozenset({"reinforce", "reinforce_pp", "raft", "gae"})  # advantages without siblings
 _RATIO = frozenset({"ppo_clip", "ppo_penalty", "gspo", "cispo"})  # losses that look at pi / pi_old
@@ -49,8 +50,8 @@ class Algorithm:
             ``module:function``.
         loss: A row of `agentgym.algorithms.losses.LOSSES`, or ``module:function``.
         aggregation: How per-token losses become one number.
-        baseline: Of ``reinforce``: ``none``, ``batch_mean`` or ``moving_average``; of
-            ``reinforce_pp``: ``none`` or ``group_mean``.
+        baseline: Of ``reinforce``: ``none``, ``batch_mean``, ``moving_average`` or a number such as
+            ``0.5``; of ``reinforce_pp``: ``none`` or ``group_mean``.
         ratio: Of ``ppo_clip``: which tokens share a ratio.
         clip_low: The range of ``pi / pi_old`` begins at ``1 - clip_low``.
         clip_high: It ends at ``1 + clip_high``.
@@ -186,6 +187,15 @@ def preset(name: str) -> Algorithm:
     return PRESETS[name]
 
 
+def constant_of(baseline: str) -> float | None:
+    """Return the number that a baseline is; None where it is a name."""
+    try:
+        value = float(baseline)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
 def mixed(name: str, parts: Mapping[str, Any]) -> Algorithm:
     """Return a preset with some of its parts replaced.
 
@@ -208,7 +218,9 @@ def mixed(name: str, parts: Mapping[str, Any]) -> Algorithm:
     algorithm = replace(base, **given)
     for part, names in _NAMES.items():
         value = getattr(algorithm, part)
-        if value not in names and not (part in _OWN and ":" in value):
+        own = part in _OWN and ":" in value
+        constant = part == "baseline" and constant_of(value) is not None
+        if not (value in names or own or constant):
             raise ConfigError(f"no {part} '{value}'; {perhaps_you_meant(str(value), names)}")
     for check in (_loss_fits, _advantage_fits, _kl_fits):
         check(algorithm, given)
@@ -236,6 +248,11 @@ def _loss_fits(algorithm: Algorithm, given: Mapping[str, Any]) -> None:
                 f"{part} does nothing with loss='{loss}': use loss='{min(losses)}' (with "
                 f"{' or '.join(sorted(losses))} it does), or leave {part} out"
             )
+    if loss == "ppo_clip" and 0 < algorithm.dual_clip <= 1:
+        raise ConfigError(
+            f"dual_clip={algorithm.dual_clip:g} would stop tokens that have not moved (their ratio "
+            "is 1): use a bound above 1, such as 3, or 0 for none"
+        )
     if loss in _RATIO and algorithm.updates == 1:
         raise ConfigError(
             f"loss='{loss}' bounds how far a batch moves the policy, and with epochs=1 and "
@@ -269,11 +286,18 @@ def _advantage_fits(algorithm: Algorithm, given: Mapping[str, Any]) -> None:
             raise ConfigError(
                 f"{part} is a part of advantage='gae', not of '{advantage}': leave it out"
             )
+    if advantage == "raft" and algorithm.whiten:
+        raise ConfigError(
+            "whiten=true makes weights of 1 and 0 positive and negative, and advantage='raft' only "
+            "imitates: set whiten=false, or use advantage='rloo'"
+        )
     fitting = _BASELINES.get(advantage, ("none",))
-    if algorithm.baseline not in fitting:
+    constant = advantage == "reinforce" and constant_of(algorithm.baseline) is not None
+    if algorithm.baseline not in fitting and not constant:
+        shown = (*fitting, "a number") if advantage == "reinforce" else fitting
         raise ConfigError(
             f"advantage='{advantage}' takes no baseline '{algorithm.baseline}': "
-            f"{'leave it out' if len(fitting) == 1 else 'use ' + ' or '.join(fitting)}"
+            f"{'leave it out' if len(shown) == 1 else 'use ' + ' or '.join(shown)}"
         )
     if algorithm.dynamic_sampling and not algorithm.needs_siblings:
         raise ConfigError(

@@ -7,13 +7,16 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from agentgym.algorithms.presets import Algorithm, mixed
 from agentgym.errors import ConfigError
 from agentgym.policy.samplers import SAMPLERS, is_url
+from agentgym.suggest import perhaps_you_meant
 
 __all__ = ["TrainConfig"]
+
+_TRUNCATIONS = ("top_p", "top_k", "min_p")  # of the distribution; settings elsewhere, not here
 
 
 class TrainConfig(BaseModel):
@@ -117,8 +120,8 @@ class TrainConfig(BaseModel):
     baseline: Annotated[
         str | None,
         Field(
-            description="Of reinforce: none, batch_mean or moving_average; of reinforce_pp: none "
-            "or group_mean."
+            description="Of reinforce: none, batch_mean, moving_average or a number; of "
+            "reinforce_pp: none or group_mean."
         ),
     ] = None
     loss: Annotated[
@@ -309,16 +312,26 @@ class TrainConfig(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _whole_distribution(cls, values: Any) -> Any:
-        """Refuse to learn from what was sampled from a part of the distribution only."""
-        for name, off in (("top_p", 1), ("top_k", 0)):
-            if isinstance(values, dict) and values.get(name, off) not in (off, None, -1):
+    def _known(cls, values: Any) -> Any:
+        """Refuse unknown names, and to sample from a part of the distribution only."""
+        for name, value in values.items() if isinstance(values, dict) else ():
+            if name in _TRUNCATIONS:
                 raise ConfigError(
-                    f"{name}={values[name]} samples from another distribution than the one whose "
+                    f"{name}={value} samples from another distribution than the one whose "
                     f"log-probabilities are learned from: leave {name} out; temperature is "
                     "supported"
                 )
+            if name not in cls.model_fields:
+                raise ConfigError(
+                    f"no setting '{name}'; {perhaps_you_meant(name, cls.model_fields)}"
+                )
         return values
+
+    @field_validator("baseline", mode="before")
+    @classmethod
+    def _constant(cls, value: Any) -> Any:
+        """Take a number where a name could be."""
+        return str(value) if isinstance(value, int | float) else value
 
     @model_validator(mode="after")
     def _sampled_somehow(self) -> TrainConfig:

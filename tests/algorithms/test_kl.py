@@ -148,6 +148,13 @@ def test_adapted_doubles_and_halves(divergence: float, expected: float) -> None:
     assert adapted(1.0, divergence, target=0.02) == expected
 
 
+def test_adapted_stays_where_it_finds_back() -> None:
+    low, high = 1.0, 1.0
+    for _ in range(2000):  # halved as often without a bound it would be 0, which nothing doubles
+        low, high = adapted(low, 0.0, target=0.02), adapted(high, 1.0, target=0.02)
+    assert (low, high) == (1 / 1024, 1024)
+
+
 def test_adaptive_kl_follows_the_error_by_at_most_a_fifth() -> None:
     # error clipped to 0.2, times 100 of 1000 samples: +2 percent; half the target: -0.2 -> -2
     start = AdaptiveKL(0.5, target=6.0, horizon=1000)

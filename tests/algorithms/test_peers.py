@@ -1,7 +1,8 @@
 """Values agree with those of verl and TRL, whose formulas are written out here in plain numpy.
 
-verl: ``verl/trainer/ppo/core_algos.py``; TRL: ``trl/trainer/grpo_trainer.py`` and
-``ppo_trainer.py``. Loops on purpose: nothing is shared with what is tested.
+verl 0.9.1: ``verl/trainer/ppo/core_algos.py``; TRL 1.16.0: ``trl/trainer/grpo_trainer.py``. Loops
+on purpose: nothing is shared with what is tested. `benchmarks/peers.py` asks the packages
+themselves.
 """
 
 from __future__ import annotations
@@ -202,19 +203,36 @@ def test_group_advantages_are_verls_and_trls(seed: int) -> None:
 
 @SEEDS
 def test_reinforce_pp_by_tokens_is_verls(seed: int) -> None:
-    """compute_reinforce_plus_plus_outcome_advantage, one turn, gamma 1; and its baseline twin."""
+    """compute_reinforce_plus_plus_outcome_advantage, gamma 1; and its baseline twin."""
     data = batch(seed)
-    mask = (np.arange(LENGTH) < data["mask"].sum(-1, keepdims=True)).astype(float)  # one turn
-    rewards = data["rewards"]
+    mask, rewards = data["mask"], data["rewards"]
     tokens = t(mask.sum(-1))
-    verl = whitened(np.repeat(rewards[:, None], LENGTH, 1), mask)[:, 0]
-    close(adv.reinforce_pp(t(rewards), tokens=tokens), verl)
+    verl = whitened(np.repeat(rewards[:, None], LENGTH, 1), mask)
+    found = np.asarray(adv.reinforce_pp(t(rewards), tokens=tokens))
+    close(found[:, None] * mask, masked(verl, data))
     centred = (rewards.reshape(-1, K) - rewards.reshape(-1, K).mean(-1, keepdims=True)).ravel()
-    verl = whitened(np.repeat(centred[:, None], LENGTH, 1), mask)[:, 0]
-    found = adv.reinforce_pp(
-        t(rewards).reshape(-1, K), tokens=tokens.reshape(-1, K), group_baseline=True
+    verl = whitened(np.repeat(centred[:, None], LENGTH, 1), mask)
+    found = np.asarray(
+        adv.reinforce_pp(
+            t(rewards).reshape(-1, K), tokens=tokens.reshape(-1, K), group_baseline=True
+        )
     )
-    close(found.flatten(), verl)
+    close(found.reshape(-1, 1) * mask, masked(verl, data))
+
+
+@SEEDS
+def test_discounted_returns_by_token_are_verls(seed: int) -> None:
+    """compute_reinforce_plus_plus_outcome_advantage of verl 0.9: carried over observations."""
+    data = batch(seed)
+    mask, rewards, gamma = data["mask"], data["returns"] * data["mask"], 0.9
+    expected = np.zeros_like(rewards)
+    for i in range(ROWS):
+        running = 0.0
+        for j in reversed(range(LENGTH)):
+            if mask[i, j]:
+                running = expected[i, j] = rewards[i, j] + gamma * running
+    found = adv.discounted_returns(t(rewards), t(mask), gamma=gamma, per="token")
+    close(found, expected)
 
 
 @SEEDS

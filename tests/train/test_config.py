@@ -71,7 +71,17 @@ def test_an_advantage_that_compares_siblings_needs_some() -> None:
         ag.TrainConfig(algorithm="reinforce", advantage="rloo", group_size=1)
 
 
-@pytest.mark.parametrize("setting", [{"top_p": 0.9}, {"top_k": 50}])
+def test_an_unknown_setting_gets_the_nearest_name() -> None:
+    with pytest.raises(ConfigError, match="no setting 'algoritm'; perhaps you meant 'algorithm'"):
+        ag.TrainConfig(algoritm="loop")  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("given", [0.5, "0.5"])
+def test_a_constant_baseline_is_a_number(given: float | str) -> None:
+    assert ag.TrainConfig(algorithm="reinforce", baseline=given).parts.baseline == "0.5"  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("setting", [{"top_p": 0.9}, {"top_k": 50}, {"min_p": 0.1}])
 def test_sampling_from_a_part_of_the_distribution_is_refused(setting: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="samples from another distribution"):
         ag.TrainConfig(**setting)
