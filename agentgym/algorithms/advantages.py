@@ -217,7 +217,7 @@ def whiten(values: Tensor, mask: Tensor, *, eps: float = 1e-8) -> Tensor:
 
     Returns:
         ``(v - mean) / sqrt(var + eps)``, 0 outside the mask; with fewer than two values 0. The
-        variance has N - 1 in it: verl's and TRL's ``masked_whiten`` inside the mask.
+        variance has N - 1 in it: verl's ``masked_whiten`` inside the mask.
     """
     weights = mask.to(values.dtype)
     count = weights.sum()

@@ -146,7 +146,7 @@ class AdaptiveKL:
         horizon: Samples over which an error of 20 percent doubles it about.
 
     Source: Ziegler et al. 2019, "Fine-Tuning Language Models from Human Preferences", section 2.2;
-    as verl's and TRL's ``AdaptiveKLController``.
+    as verl's ``AdaptiveKLController``.
     """
 
     coefficient: float

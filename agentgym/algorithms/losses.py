@@ -261,7 +261,7 @@ def value_loss(
 
     Returns:
         ``max((v - R)^2, (clip(v, v_old ± clip) - R)^2) / 2``, shape (B, T), 0 outside the mask;
-        that of verl's ``compute_value_loss`` and TRL's PPO trainer before their means.
+        that of verl's ``compute_value_loss`` before its mean.
 
     Source: Schulman et al. 2016, "High-Dimensional Continuous Control Using GAE"; the clip: OpenAI
     Baselines' ppo2, in no paper.

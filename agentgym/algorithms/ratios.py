@@ -107,7 +107,7 @@ class Correction:
         band: Lowest and highest geometric mean of an episode that is kept, such as (0.99, 1.01).
 
     Source: truncation: Ionides 2008, eq. 3; the four ways: TRL's ``vllm_importance_sampling_mode``
-    (its cap is 3), which agrees; the band: verl's geometric-mean rejection.
+    (its cap is 3), which agrees; the band: verl's ``seq_mean_k1``, whose bounds are of ``1 / rho``.
     """
 
     how: How = "token_truncate"

@@ -180,7 +180,7 @@ def test_kl_estimators_are_verls(seed: int) -> None:
 
 
 def whitened(values: Array, mask: Array) -> Array:
-    """verl's and TRL's masked_whiten."""
+    """verl's masked_whiten."""
     mean = (values * mask).sum() / mask.sum()
     variance = ((values - mean) ** 2 * mask).sum() / mask.sum() * mask.sum() / (mask.sum() - 1)
     return (values - mean) / np.sqrt(variance + 1e-8)
