@@ -1,31 +1,54 @@
 """The statistics of an evaluation, on the standard library alone.
 
 Rollouts of one task resemble each other, so the task is the unit: intervals are Student's t over
-task means. Counting every rollout as independent gives intervals that are far too narrow.
+task means. Counting every rollout as independent gives intervals that are far too narrow. Every
+formula that a report shows is here, or is exported here.
+
+Sources: Miller 2024, "Adding Error Bars to Evals", arXiv 2411.00640 (tasks as clusters, pairing,
+power); Bowyer et al. 2025, "Don't Use the CLT in LLM Evals With Fewer Than a Few Hundred
+Datapoints", arXiv 2503.01747 (Wilson's interval where results are few or all but equal).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist, fmean, stdev
 
+from agentgym.evaluate.significance import holm, minimum_detectable, sign_flip
+from agentgym.evaluate.student import t_cdf, t_quantile
+
 __all__ = [
+    "SOLVED",
     "Interval",
     "Paired",
+    "differences",
+    "holm",
     "mean_interval",
+    "minimum_detectable",
     "paired",
     "pass_at_k",
+    "pass_hat_k",
+    "pass_interval",
+    "score_interval",
+    "sign_flip",
+    "spread",
     "t_cdf",
     "t_quantile",
+    "welch",
     "wilson",
 ]
+
+SOLVED = 1.0  # the reward from which on a rollout counts as a success
+
+Scores = Mapping[str, Sequence[float]]
+"""Task to the scores of its scored rollouts; a task may have none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A mean and its confidence interval; unbounded where one value says nothing of the spread."""
+    """A mean and its confidence interval; unbounded where nothing is known of the spread."""
 
     mean: float
     low: float
@@ -51,78 +74,12 @@ class Paired:
     tasks: int
 
 
-def t_cdf(t: float, df: float) -> float:
-    """Return the probability that Student's t with ``df`` degrees of freedom is at most ``t``.
-
-    Source: Abramowitz and Stegun, 26.7.1 (by the regularised incomplete beta function).
-    """
-    if df <= 0:
-        raise ValueError(f"degrees of freedom must be positive, got {df}")
-    if math.isinf(t):
-        return 1.0 if t > 0 else 0.0
-    square = t * t
-    if square < df:  # each side where its argument keeps its digits
-        half = 0.5 * _incomplete_beta(0.5, df / 2, square / (df + square))
-        return 0.5 + half if t > 0 else 0.5 - half
-    tail = 0.5 * _incomplete_beta(df / 2, 0.5, df / (df + square))
-    return 1.0 - tail if t > 0 else tail
-
-
-def t_quantile(p: float, df: float) -> float:
-    """Return the ``t`` with ``t_cdf(t, df) == p``, by bisection.
-
-    Raises:
-        ValueError: If ``p`` is not strictly between 0 and 1.
-    """
-    if not 0.0 < p < 1.0:
-        raise ValueError(f"a quantile needs a probability between 0 and 1, got {p}")
-    if p < 0.5:
-        return -t_quantile(1.0 - p, df)
-    low, high = 0.0, 1.0
-    while t_cdf(high, df) < p:
-        low, high = high, high * 2
-    for _ in range(200):
-        middle = (low + high) / 2
-        if middle in (low, high):
-            break
-        low, high = (middle, high) if t_cdf(middle, df) < p else (low, middle)
-    return (low + high) / 2
-
-
-def _incomplete_beta(a: float, b: float, x: float) -> float:
-    """Return the regularised incomplete beta function I_x(a, b)."""
-    if x <= 0.0 or x >= 1.0:
-        return 0.0 if x <= 0.0 else 1.0
-    if x > (a + 1) / (a + b + 2):  # the fraction converges fast only on the other side
-        return 1.0 - _incomplete_beta(b, a, 1.0 - x)
-    log_front = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)
-    log_front += a * math.log(x) + b * math.log1p(-x)
-    return math.exp(log_front) * _beta_fraction(a, b, x) / a
-
-
-def _beta_fraction(a: float, b: float, x: float) -> float:
-    """Evaluate the continued fraction of I_x(a, b) by Lentz's method.
-
-    Source: Abramowitz and Stegun, 26.5.8.
-    """
-    tiny = 1e-300
-    c, d = 1.0, 1.0 / _away_from_zero(1.0 - (a + b) * x / (a + 1.0), tiny)
-    value = d
-    for m in range(1, 10_000):
-        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
-        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
-        for term in (even, odd):
-            d = 1.0 / _away_from_zero(1.0 + term * d, tiny)
-            c = _away_from_zero(1.0 + term / c, tiny)
-            step = c * d
-            value *= step
-        if abs(step - 1.0) < 1e-15:
-            return value
-    raise ArithmeticError(f"the incomplete beta function of {a}, {b}, {x} does not converge")
-
-
-def _away_from_zero(value: float, tiny: float) -> float:
-    return value if abs(value) > tiny else tiny
+def spread(values: Sequence[float]) -> float:
+    """Return the sample standard deviation; exactly 0 where values differ by rounding alone."""
+    largest = max(map(abs, values), default=0.0)
+    if len(values) < 2 or max(values) - min(values) <= 1e-12 * largest:
+        return 0.0
+    return stdev(values)
 
 
 def mean_interval(task_means: Sequence[float], confidence: float = 0.95) -> Interval:
@@ -144,13 +101,67 @@ def mean_interval(task_means: Sequence[float], confidence: float = 0.95) -> Inte
     mean = fmean(task_means)
     if len(task_means) == 1:
         return Interval(mean, -math.inf, math.inf)
-    half = _half_width(task_means, confidence)
+    error = spread(task_means) / math.sqrt(len(task_means))
+    half = t_quantile(0.5 + confidence / 2, len(task_means) - 1) * error
     return Interval(mean, mean - half, mean + half)
 
 
-def _half_width(values: Sequence[float], confidence: float) -> float:
-    error = stdev(values) / math.sqrt(len(values))
-    return t_quantile(0.5 + confidence / 2, len(values) - 1) * error
+def score_interval(scores: Scores, confidence: float = 0.95) -> Interval:
+    """Return the mean score over tasks with the interval that suits the scores.
+
+    Args:
+        scores: Tasks without a scored rollout are left out.
+        confidence: Coverage of the interval.
+
+    Returns:
+        - Of one task: from minus to plus infinity, as its rollouts say nothing of other tasks.
+        - Where every score is 0 or 1: Wilson's. With one rollout a task, tasks are the trials;
+          with several, the number of trials is what the spread of the task means is worth (see
+          `_proportion`). It never leaves [0, 1], and has a width where all tasks agree.
+        - Else: Student's t over task means. Where all means agree it would have no width: then
+          Wilson's with a trial a task if all scores lie in [0, 1] (nothing there varies more than
+          a proportion of the same mean does), and no bounds at all if they do not.
+
+    Raises:
+        ValueError: If there is no score.
+    """
+    results = [rollouts for rollouts in scores.values() if rollouts]
+    means = [fmean(rollouts) for rollouts in results]
+    if len(means) < 2:
+        return mean_interval(means, confidence)
+    values = {score for rollouts in results for score in rollouts}
+    if values <= {0.0, 1.0}:
+        return _proportion(means, [len(rollouts) for rollouts in results], confidence)
+    if spread(means) > 0.0:
+        return mean_interval(means, confidence)
+    if min(values) >= 0.0 and max(values) <= 1.0:
+        return _proportion(means, [1] * len(means), confidence)
+    return Interval(fmean(means), -math.inf, math.inf)
+
+
+def _proportion(means: Sequence[float], trials: Sequence[float], confidence: float) -> Interval:
+    """Return Wilson's interval of a proportion whose trials come in clusters.
+
+    Args:
+        means: The proportion in each task, two or more.
+        trials: How many trials each task counts for at most.
+        confidence: Coverage of the interval.
+
+    With one trial a task this is Wilson's interval. Else the effective number of trials is
+    ``p (1 - p) / (s^2 / N)``, s being the standard deviation of the task means, at most as many as
+    independent trials would be, and N where all tasks agree; and as s is estimated, the normal
+    quantile gives way to that of t with N - 1 degrees of freedom.
+
+    Source: Franco et al. 2019, "Comparative Study of Confidence Intervals for Proportions in
+    Complex Sample Surveys", J. Survey Statistics and Methodology 7(3).
+    """
+    tasks, mean = len(means), fmean(means)
+    if max(trials) <= 1:
+        return _wilson(mean, tasks, NormalDist().inv_cdf(0.5 + confidence / 2))
+    square = spread(means) ** 2 / tasks
+    most = tasks**2 / sum(1 / count for count in trials)
+    effective = min(most, mean * (1 - mean) / square) if square > 0 else tasks
+    return _wilson(mean, effective, t_quantile(0.5 + confidence / 2, tasks - 1))
 
 
 def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
@@ -163,11 +174,15 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
     """
     if n <= 0 or not 0 <= successes <= n:
         raise ValueError(f"a proportion needs 0 <= successes <= n and n > 0, got {successes}/{n}")
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    p, scale = successes / n, 1 + z * z / n
-    centre = (p + z * z / (2 * n)) / scale
-    half = z / scale * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return Interval(p, max(0.0, centre - half), min(1.0, centre + half))
+    return _wilson(successes / n, n, NormalDist().inv_cdf(0.5 + confidence / 2))
+
+
+def _wilson(p: float, n: float, quantile: float) -> Interval:
+    square = quantile * quantile
+    scale = 1 + square / n
+    centre = (p + square / (2 * n)) / scale
+    half = quantile / scale * math.sqrt(p * (1 - p) / n + square / (4 * n * n))
+    return Interval(p, max(0.0, min(p, centre - half)), min(1.0, max(p, centre + half)))
 
 
 def pass_at_k(n: int, c: int, k: int) -> float:
@@ -183,16 +198,69 @@ def pass_at_k(n: int, c: int, k: int) -> float:
 
     Source: Chen et al. 2021, "Evaluating Large Language Models Trained on Code", eq. 1.
     """
+    _check_tries("pass@k", n, c, k)
+    return (math.comb(n, k) - math.comb(n - c, k)) / math.comb(n, k)
+
+
+def pass_hat_k(n: int, c: int, k: int) -> float:
+    """Return the unbiased chance that all of k rollouts succeed, written pass^k.
+
+    Args:
+        n: Rollouts of one task.
+        c: Those that succeeded.
+        k: How many tries; at most ``n``.
+
+    Raises:
+        ValueError: If not ``0 <= c <= n`` and ``1 <= k <= n``.
+
+    Source: Yao et al. 2024, "tau-bench: A Benchmark for Tool-Agent-User Interaction in Real-World
+    Domains".
+    """
+    _check_tries("pass^k", n, c, k)
+    return math.comb(c, k) / math.comb(n, k)
+
+
+def _check_tries(name: str, n: int, c: int, k: int) -> None:
     if not (0 <= c <= n and 1 <= k <= n):
-        raise ValueError(f"pass@k needs 0 <= c <= n and 1 <= k <= n, got n={n}, c={c}, k={k}")
-    return 1.0 - math.comb(n - c, k) / math.comb(n, k)
+        raise ValueError(f"{name} needs 0 <= c <= n and 1 <= k <= n, got n={n}, c={c}, k={k}")
 
 
-def paired(
-    before: Mapping[str, Sequence[float]],
-    after: Mapping[str, Sequence[float]],
+def pass_interval(
+    scores: Scores,
+    k: int,
+    estimate: Callable[[int, int, int], float] = pass_at_k,
+    *,
+    solved: float = SOLVED,
     confidence: float = 0.95,
-) -> Paired:
+) -> Interval | None:
+    """Return the mean over tasks of pass@k or pass^k with its interval.
+
+    Args:
+        scores: Only tasks with k scored rollouts or more count.
+        k: How many tries.
+        estimate: `pass_at_k` or `pass_hat_k`.
+        solved: The score from which on a rollout is a success.
+        confidence: Coverage of the interval.
+
+    Returns:
+        The interval, Wilson's as in `score_interval` (n rollouts count for at most n / k trials);
+        from minus to plus infinity for one task; None where no task has k scored rollouts.
+    """
+    full = [rollouts for rollouts in scores.values() if len(rollouts) >= k]
+    solutions = [sum(score >= solved for score in rollouts) for rollouts in full]
+    values = [estimate(len(row), c, k) for row, c in zip(full, solutions, strict=True)]
+    if len(values) < 2:
+        return mean_interval(values, confidence) if values else None
+    return _proportion(values, [len(rollouts) / k for rollouts in full], confidence)
+
+
+def differences(before: Scores, after: Scores) -> dict[str, float]:
+    """Return each task's mean after, less its mean before, of the tasks that both sides scored."""
+    shared = (task for task in before if before[task] and after.get(task))
+    return {task: fmean(after[task]) - fmean(before[task]) for task in shared}
+
+
+def paired(before: Scores, after: Scores, confidence: float = 0.95) -> Paired:
     """Compare two evaluations of the same tasks, task by task.
 
     Args:
@@ -200,22 +268,45 @@ def paired(
         after: The same, of the other policy; tasks that only one side has are left out.
         confidence: Coverage of the interval.
 
+    Returns:
+        The difference with the t interval and p-value of N - 1 degrees of freedom. Where every
+        task differs by the same, they have no width and are 0: see `sign_flip` then.
+
     Raises:
         ValueError: If the two have no scored task in common.
     """
-    shared = [task for task in before if before[task] and after.get(task)]
-    if not shared:
+    gains = list(differences(before, after).values())
+    if not gains:
         raise ValueError("a paired comparison needs at least one task that both sides scored")
-    gains = [fmean(after[task]) - fmean(before[task]) for task in shared]
     interval = mean_interval(gains, confidence)
-    return Paired(interval.mean, interval.low, interval.high, _p_value(gains), len(gains))
+    error = spread(gains) / math.sqrt(len(gains))
+    p = 1.0 if len(gains) == 1 else _p_value(interval.mean, error, len(gains) - 1)
+    return Paired(interval.mean, interval.low, interval.high, p, len(gains))
 
 
-def _p_value(gains: Sequence[float]) -> float:
-    if len(gains) == 1:
-        return 1.0
-    error = stdev(gains) / math.sqrt(len(gains))
-    mean = fmean(gains)
+def welch(before: Sequence[float], after: Sequence[float], confidence: float = 0.95) -> Paired:
+    """Compare the means of two sets of tasks that are not the same: after minus before.
+
+    Raises:
+        ValueError: If one side has fewer than two tasks.
+
+    Source: Welch 1947, "The Generalization of 'Student's' Problem When Several Different
+    Population Variances Are Involved".
+    """
+    if min(len(before), len(after)) < 2:
+        raise ValueError(f"Welch's test needs two values a side, got {len(before)}, {len(after)}")
+    mean = fmean(after) - fmean(before)
+    parts = [(spread(values) ** 2 / len(values), len(values) - 1) for values in (before, after)]
+    square = sum(part for part, _ in parts)
+    tasks = len(before) + len(after)
+    if square == 0.0:
+        return Paired(mean, mean, mean, _p_value(mean, 0.0, 1), tasks)
+    df = square**2 / sum(part**2 / count for part, count in parts)
+    half = t_quantile(0.5 + confidence / 2, df) * math.sqrt(square)
+    return Paired(mean, mean - half, mean + half, _p_value(mean, math.sqrt(square), df), tasks)
+
+
+def _p_value(mean: float, error: float, df: float) -> float:
     if error == 0.0:
         return 1.0 if mean == 0.0 else 0.0
-    return min(1.0, 2 * t_cdf(-abs(mean / error), len(gains) - 1))
+    return min(1.0, 2 * t_cdf(-abs(mean / error), df))
