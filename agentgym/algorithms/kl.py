@@ -12,7 +12,11 @@ With ``x = log pi - log pi_ref`` of a token that ``pi`` sampled:
 "Exact": in expectation, that of ``KL(pi || pi_ref)``. "In the reward": subtracted from the reward,
 without gradient, and carried by the score function. "In the loss": added to the loss and
 differentiated on fixed samples. ``r`` is ``pi / pi_old`` with its gradient, ``pi_old`` the sampler.
-A test proves each entry by enumeration.
+
+Of a whole sequence: in the reward, where a token also pays for those after it, the gradient is that
+of the divergence of sequences. In the loss it is that of the sum over tokens of the divergence at
+each, the prefixes held as they were sampled: a token does not answer for where it leads. Tests
+prove all of this by enumeration.
 
 Left out: the divergence over the whole vocabulary.
 """

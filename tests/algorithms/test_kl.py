@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
 import torch
 from torch import Tensor
 
+from agentgym.algorithms.advantages import discounted_returns
 from agentgym.algorithms.kl import (
     ESTIMATORS,
     AdaptiveKL,
@@ -112,6 +114,50 @@ def test_gradient_of_k3_in_the_loss_is_that_of_the_forward_divergence() -> None:
 @pytest.mark.parametrize("name", ["k1", "k3"])
 def test_gradient_in_the_loss_times_the_ratio_is_exact(name: str) -> None:
     assert same(in_the_loss(name, exact=True), reverse_kl()[1])
+
+
+# Sequences of two tokens out of three: a row of logits for the first, and one after each of these.
+DICE = torch.Generator().manual_seed(0)
+TABLE, OTHER = (torch.randn(4, 3, generator=DICE, dtype=F64) for _ in range(2))
+PAIRS = list(itertools.product(range(3), repeat=2))
+
+
+def logs_of_pairs(table: Tensor) -> Tensor:
+    """Log-probabilities of both tokens of all nine sequences, shape (9, 2)."""
+    logs = torch.log_softmax(table, -1)
+    return torch.stack([torch.stack([logs[0, a], logs[1 + a, b]]) for a, b in PAIRS])
+
+
+def test_gradient_in_the_reward_is_that_of_whole_sequences() -> None:
+    table = TABLE.clone().requires_grad_()
+    logs, reference, mask = logs_of_pairs(table), logs_of_pairs(OTHER), torch.ones(9, 2)
+    chances = logs.sum(-1).exp()
+    exact = gradient((chances * (logs - reference).sum(-1)).sum(), table)
+    logs = logs_of_pairs(table)
+    penalty = reward_penalty(logs.detach(), reference, mask, coefficient=1.0)
+    advantages = discounted_returns(penalty, mask, gamma=1.0, per="token")
+    loss = -(chances.detach()[:, None] * advantages * logs).sum()
+    assert same(gradient(loss, table), exact)
+
+
+@pytest.mark.parametrize(("name", "exact"), [("k2", False), ("k3", True)])
+def test_gradient_in_the_loss_holds_the_prefixes_fixed(name: str, exact: bool) -> None:
+    table = TABLE.clone().requires_grad_()
+    logs, other = torch.log_softmax(table, -1), torch.log_softmax(OTHER, -1)
+    by_prefix = (logs.exp() * (logs - other)).sum(-1)  # after nothing, and after each first token
+    chances = torch.cat([torch.ones(1, dtype=F64), logs[0].exp().detach()])
+    expected = gradient((chances * by_prefix).sum(), table)
+    pairs = logs_of_pairs(table)
+    terms = kl_loss(
+        pairs,
+        pairs.detach(),
+        logs_of_pairs(OTHER),
+        torch.ones(9, 2),
+        estimator=name,
+        exact=exact,
+    )
+    weights = pairs.sum(-1).exp().detach()[:, None]
+    assert same(gradient((weights * terms).sum(), table), expected)
 
 
 def test_kl_loss_refuses_k1_which_does_nothing() -> None:
