@@ -79,13 +79,14 @@ def test_holm_by_hand() -> None:
     assert holm([]) == []
 
 
-@settings(deadline=None, max_examples=60)
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
-def test_holm_agrees_with_statsmodels(p_values: list[float]) -> None:
+def test_holm_agrees_with_statsmodels() -> None:
     from statsmodels.stats.multitest import multipletests
 
-    theirs = multipletests(p_values, method="holm")[1]
-    assert holm(p_values) == pytest.approx(list(theirs), abs=1e-12)
+    rng = np.random.default_rng(8)
+    for count in (1, 2, 7, 30):  # few, because each of theirs collects garbage
+        p_values = (rng.random(count) ** 3).round(2).tolist()  # with ties
+        theirs = multipletests(p_values, method="holm")[1]
+        assert holm(p_values) == pytest.approx(list(theirs), abs=1e-12)
 
 
 @pytest.mark.parametrize("tasks", [4, 10, 100])
