@@ -20,12 +20,18 @@ from agentgym.types import Episode, Group, Message, Rule, Sample, Turn, Verdict
 __all__ = ["Ledger", "episode_from_json", "episode_to_json"]
 
 _STEP = re.compile(rb'^\{"step": (\d+), ')
+_LAUNCH = re.compile(rb'^\{"step": (\d+), "launch": (\d+), ')
 
 
-def episode_to_json(step: int, episode: Episode, launch: int | None = None) -> str:
-    """Return one line, which begins with the step so that it can be sorted out unread."""
-    place = {"step": step} if launch is None else {"step": step, "launch": launch}
-    return json.dumps({**place, **_fields(episode)}, default=_fields)
+def episode_to_json(step: int, episode: Episode, **place: Any) -> str:
+    """Return one line, which begins with the step so that it can be sorted out unread.
+
+    Args:
+        step: That the episode belongs to.
+        episode: All of it.
+        place: What else tells where it belongs; it stands before the episode itself.
+    """
+    return json.dumps({"step": step, **place, **_fields(episode)}, default=_fields)
 
 
 def _fields(value: Any) -> dict[str, Any]:
@@ -82,7 +88,8 @@ class Ledger:
             group: All of its episodes.
             launch: Its number, where sampling is asynchronous.
         """
-        lines = "".join(episode_to_json(step, each, launch) + "\n" for each in group.episodes)
+        place = {} if launch is None else {"launch": launch}
+        lines = "".join(episode_to_json(step, each, **place) + "\n" for each in group.episodes)
         self._file.write(lines.encode())
         self._file.flush()
 
@@ -162,6 +169,12 @@ class Ledger:
             os.fsync(kept.fileno())
         self._take_over(aside)
         return groups
+
+    def steps(self) -> dict[int, int]:
+        """Return in which step each launch was finished, where sampling is asynchronous."""
+        with self._path.open("rb") as lines:
+            matches = filter(None, map(_LAUNCH.match, lines))
+            return {int(match[2]): int(match[1]) for match in matches}
 
     def _take_over(self, aside: Path) -> None:
         self._file.close()

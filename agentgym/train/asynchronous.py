@@ -58,10 +58,17 @@ def versions_of(group: Group) -> tuple[int, int] | None:
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """Where sampling goes on: the scheduler's state and the finished groups in it."""
+    """Where sampling goes on.
+
+    Attributes:
+        state: The scheduler's.
+        groups: The finished groups in it, by the numbers of their launches.
+        steps: In which step each of them was finished.
+    """
 
     state: State
     groups: Mapping[int, Group]
+    steps: Mapping[int, int]
 
 
 def taken_up(
@@ -91,7 +98,9 @@ def taken_up(
     read = ledger.sift(oldest - 1, config.group_size, is_wanted)
     groups = {number: group for number, group in read.items() if is_open(number)}
     found = {n: each[0] if (each := versions_of(g)) else version for n, g in groups.items()}
-    return Beginning(scheduler.resume(version, launched, unused, found), groups)
+    known = ledger.steps()
+    steps = {number: known[number] for number in groups}
+    return Beginning(scheduler.resume(version, launched, unused, found), groups, steps)
 
 
 class Ahead:
@@ -125,6 +134,8 @@ class Ahead:
         self._cuts = cuts
         self._state = begin.state
         self._ready = dict(begin.groups)
+        self._finished_in = dict(begin.steps)
+        self._places: list[dict[str, int]] = []
         self._error: BaseException | None = None
         self._taken_at = time.perf_counter()
         self._report: dict[str, Any] = {}
@@ -160,6 +171,10 @@ class Ahead:
         """Return the metrics of the last step taken."""
         return dict(self._report)
 
+    def places(self) -> list[dict[str, int]]:
+        """Return where the groups of the last step taken stand in the ledger."""
+        return list(self._places)
+
     # What follows runs in the loop alone, so nothing of it needs a lock.
 
     async def _take(self) -> list[Group]:
@@ -172,6 +187,10 @@ class Ahead:
             with self._cuts.open("a") as file:
                 file.writelines(json.dumps(row) + "\n" for row in lost)
         groups = [self._ready.pop(group.number) for group in taken.used]
+        self._places = [
+            {"step": self._finished_in.pop(group.number), "launch": group.number}
+            for group in taken.used
+        ]
         self._report = {
             **_staleness(groups, self._state.version),
             "launches": [group.number for group in taken.used],
@@ -212,6 +231,7 @@ class Ahead:
 
     def _finished(self, number: int, group: Group) -> None:
         self._ledger.append(self._state.version, group, number)
+        self._finished_in[number] = self._state.version
         self._ready[number] = group
         self._state = scheduler.finish(self._state, number)
         self._launch()

@@ -26,6 +26,7 @@ class Checkpoint:
         optimizer: Its state.
         random: State of torch's generators.
         metrics_bytes: Length of the metrics file at this point.
+        learned_bytes: The same of ``learned.jsonl``; 0 in runs from before there was one.
         clock: Seconds by phase so far.
         counts: Episodes and tokens so far.
         learner: What the learner keeps beside its model and optimizer; empty in older runs.
@@ -36,6 +37,7 @@ class Checkpoint:
     optimizer: dict[str, Any] = field(default_factory=dict)
     random: dict[str, Any] = field(default_factory=dict)
     metrics_bytes: int = 0
+    learned_bytes: int = 0
     clock: dict[str, float] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     launches: dict[str, Any] = field(default_factory=dict)

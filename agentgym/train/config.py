@@ -278,11 +278,18 @@ class TrainConfig(BaseModel):
     eval_every: Annotated[
         int, Field(ge=0, description="Also evaluate every so many steps; 0 never.")
     ] = 0
+    allow_overlap: Annotated[
+        bool,
+        Field(description="Warn where evaluation tasks are training tasks, and do not refuse."),
+    ] = False
 
     save_every: Annotated[int, Field(ge=1, description="Steps between two checkpoints.")] = 10
     keep_checkpoints: Annotated[
         int, Field(ge=1, description="Newest checkpoints that are kept.")
     ] = 2
+    record_learned: Annotated[
+        bool, Field(description="Write what the gradient saw of every sample: learned.jsonl.")
+    ] = True
     probe_tolerance: Annotated[
         float | None,
         Field(gt=0, description="Most nats a pushed weight may differ; default by precision."),

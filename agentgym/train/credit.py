@@ -19,7 +19,7 @@ from agentgym.algorithms.advantages import (
     reinforce,
     reinforce_pp,
 )
-from agentgym.algorithms.presets import Algorithm
+from agentgym.algorithms.presets import Algorithm, constant_of
 from agentgym.algorithms.scaling import RunningScale, clipped, overlength_penalty, symmetric_log
 from agentgym.train.batch import WeightedSample
 from agentgym.types import Episode, Group, Sample
@@ -60,11 +60,15 @@ class Weighed:
         items: Samples with their advantages (with ``gae``: with their rewards).
         state: For the next batch.
         small: Episodes left out because their advantage is below `Algorithm.least_advantage`.
+        worths: Advantage (with ``gae``: reward) by group and episode, of those left out too.
+        dropped: Why an episode is left out, by group and episode; empty where it is not.
     """
 
     items: list[WeightedSample]
     state: CreditState
     small: int = 0
+    worths: Rewards = field(default_factory=list)
+    dropped: list[list[str]] = field(default_factory=list)
 
 
 def without_stale(
@@ -116,7 +120,7 @@ def weigh(groups: Sequence[Group], advantage: str, skip_no_signal: bool) -> list
         skip_no_signal: Leave out groups in which every advantage is zero.
     """
     advantages = [group_advantages(advantage, _rewards(group)) for group in groups]
-    return _items(groups, advantages, skip_no_signal)
+    return _items(groups, advantages, _reasons(groups, advantages, 0.0, skip_no_signal))
 
 
 def weighed(
@@ -147,22 +151,52 @@ def weighed(
     advantages = _advantages(rewards, algorithm, state)
     earned = [reward for row in rewards for reward in row if reward is not None]
     state = replace(state, average=state.average.updated(earned))
-    kept = [[_large(value, algorithm.least_advantage) for value in row] for row in advantages]
-    small = sum(a is not None for row in advantages for a in row)
-    small -= sum(a is not None for row in kept for a in row)
+    least = algorithm.least_advantage
+    small = sum(value is not None and abs(value) < least for row in advantages for value in row)
     elsewhere = algorithm.kl != "none" or algorithm.entropy_coefficient or algorithm.critic
+    dropped = _reasons(groups, advantages, least, skip_no_signal and not elsewhere)
     if algorithm.advantage == "raft" and not elsewhere:
-        # The loss is a mean over what is imitated: nothing else belongs into its divisor.
-        kept = [[value or None for value in row] for row in kept]
-    return Weighed(_items(groups, kept, skip_no_signal and not elsewhere), state, small)
+        dropped = _not_imitated(advantages, dropped)
+    return Weighed(_items(groups, advantages, dropped), state, small, advantages, dropped)
 
 
 def _rewards(group: Group) -> list[float | None]:
     return [episode.reward for episode in group.episodes]
 
 
-def _large(value: float | None, least: float) -> float | None:
-    return value if value is not None and abs(value) >= least else None
+def _reasons(
+    groups: Sequence[Group], worths: Rewards, least: float, skip_no_signal: bool
+) -> list[list[str]]:
+    """Return why each episode is left out, by group; empty where it is learned from."""
+    rows = []
+    for group, row in zip(groups, worths, strict=True):
+        loud = any(value and abs(value) >= least for value in row)
+        silent = skip_no_signal and not loud
+        rows.append(
+            [
+                _reason(episode, value, silent, least)
+                for episode, value in zip(group.episodes, row, strict=True)
+            ]
+        )
+    return rows
+
+
+def _not_imitated(worths: Rewards, dropped: list[list[str]]) -> list[list[str]]:
+    """Leave out what has no weight: the loss is a mean over what is imitated alone."""
+    return [
+        [reason or ("" if value else "not imitated") for value, reason in zip(*pair, strict=True)]
+        for pair in zip(worths, dropped, strict=True)
+    ]
+
+
+def _reason(episode: Episode, worth: float | None, silent: bool, least: float) -> str:
+    if episode.reward is None:
+        return "unscored"
+    if worth is None:
+        return "no scored sibling"
+    if silent and not worth:
+        return "no signal"
+    return "small advantage" if abs(worth) < least else ""
 
 
 def _scaled(rewards: Rewards, algorithm: Algorithm, state: CreditState) -> Rewards:
@@ -216,7 +250,9 @@ def _advantages(rewards: Rewards, algorithm: Algorithm, state: CreditState) -> R
             rewards = [_centred(row) for row in rewards]
         return _on_scored(rewards, reinforce_pp)
     if name == "reinforce" and baseline != "none":
+        constant = constant_of(baseline)
         known: Any = state.average if baseline == "moving_average" else baseline
+        known = known if constant is None else constant
         return _on_scored(rewards, lambda values: reinforce(values, known))
     return [group_advantages(name, row) for row in rewards]
 
@@ -228,13 +264,11 @@ def _centred(row: list[float | None]) -> list[float | None]:
 
 
 def _items(
-    groups: Sequence[Group], advantages: Rewards, skip_no_signal: bool
+    groups: Sequence[Group], worths: Rewards, dropped: Sequence[Sequence[str]]
 ) -> list[WeightedSample]:
     items: list[WeightedSample] = []
-    for group, row in zip(groups, advantages, strict=True):
-        if skip_no_signal and not any(row):
-            continue
-        for episode, value in zip(group.episodes, row, strict=True):
-            if value is not None:
+    for group, row, reasons in zip(groups, worths, dropped, strict=True):
+        for episode, value, reason in zip(group.episodes, row, reasons, strict=True):
+            if value is not None and not reason:
                 items.extend(WeightedSample(sample, value) for sample in episode.samples)
     return items

@@ -17,6 +17,7 @@ __all__ = ["RunFolder", "RunSettings", "write_json"]
 # What may differ when a run is taken up again: how far to go, how often to look, and what an error
 # may tell its user to change.
 _FREE = {
+    "allow_overlap",
     "compile",
     "concurrency",
     "context",
@@ -30,6 +31,7 @@ _FREE = {
     "out",
     "packing",
     "probe_tolerance",
+    "record_learned",
     "retries",
     "save_every",
     "step_deadline_s",

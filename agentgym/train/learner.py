@@ -26,6 +26,7 @@ from agentgym.train.batch import Batch, WeightedSample, pad, shared_out
 from agentgym.train.config import TrainConfig
 from agentgym.train.credit import CreditState, Weighed, weigh, weighed
 from agentgym.train.critic import Critic, hidden_states
+from agentgym.train.learned import Trace
 from agentgym.train.logprobs import token_logprobs
 from agentgym.train.lora import Adapter, adapt, merged_tensors
 from agentgym.train.packing import use_packed_attention
@@ -121,12 +122,15 @@ class Learner:
         self.credit = result.state
         return result
 
-    def step(self, items: Sequence[WeightedSample], step: int) -> LearnStats:
+    def step(
+        self, items: Sequence[WeightedSample], step: int, trace: Trace | None = None
+    ) -> LearnStats:
         """Learn from all items together: one update, or one for each mini-batch of each epoch.
 
         Args:
             items: Samples with their advantages (with ``gae``: with their rewards).
             step: Which step of the run this is, from 0; decides the warm-up.
+            trace: Gets what the gradient saw of each item; None keeps nothing of it.
         """
         warm = min(1.0, (step + 1) / max(1, self.config.warmup_steps))
         lr = self.config.learning_rate * warm
@@ -138,7 +142,7 @@ class Learner:
             group["lr"] = rate
         tally, norms = Tally(), []
         if self._must_prepare:
-            items = self._prepared(items, tally)
+            items, trace = self._prepared(items, tally, trace), None  # it has all that there is
         for epoch in range(self.algorithm.epochs):
             tally.forget("step_kl")
             parts = self._minibatches(items, step, epoch)
@@ -146,7 +150,7 @@ class Learner:
                 divisor = self._denominator(part, len(parts))
                 tokens = _tokens(part)
                 for chosen, batch in self._batches(part):
-                    tally.add(self._accumulate(batch, chosen, divisor, tokens))
+                    tally.add(self._accumulate(batch, chosen, divisor, tokens, trace))
                 norms.append(self._update())
         stats = self._stats(tally, norms, _tokens(items))
         self._adapt(stats, len(items))
@@ -160,12 +164,16 @@ class Learner:
         return algorithm.updates > 1 or by_token or self.critic is not None
 
     @torch.no_grad()
-    def _prepared(self, items: Sequence[WeightedSample], tally: Tally) -> list[Prepared]:
+    def _prepared(
+        self, items: Sequence[WeightedSample], tally: Tally, trace: Trace | None
+    ) -> list[Prepared]:
         """Record what is so before the first update; the order of the items stays."""
         made: dict[int, Prepared] = {}
         for chosen, batch in self._batches(items):
             old, _ = self._logprobs(self.model, batch)
             known = {"old": old}
+            if trace is not None:
+                trace.add(chosen, batch, old, self.correction)
             if self.reference is not None:
                 known["reference"], _ = self._logprobs(self.reference, batch)
                 divergence = k3(old, known["reference"])[batch.mask]
@@ -182,7 +190,11 @@ class Learner:
             ready = rows_of(chosen, batch, known)
             made |= {id(item): row for item, row in zip(chosen, ready, strict=True)}
         ordered = [made[id(item)] for item in items]
-        return whitened(ordered) if self.algorithm.whiten else ordered
+        if self.algorithm.whiten:
+            ordered = whitened(ordered)
+        if trace is not None:
+            trace.credit(ordered)
+        return ordered
 
     def _minibatches(
         self, items: Sequence[WeightedSample], step: int, epoch: int
@@ -226,7 +238,12 @@ class Learner:
             )
 
     def _accumulate(
-        self, batch: Batch, items: Sequence[WeightedSample], divisor: float, tokens: int
+        self,
+        batch: Batch,
+        items: Sequence[WeightedSample],
+        divisor: float,
+        tokens: int,
+        trace: Trace | None,
     ) -> dict[str, Tensor]:
         """Add the gradient of one micro-batch; return its figures.
 
@@ -235,11 +252,14 @@ class Learner:
             items: Its rows.
             divisor: Of the policy's loss, for all micro-batches of this update.
             tokens: Sampled tokens of this update, over which the critic's loss is a mean.
+            trace: Gets what is so before this update, the only one.
         """
         known = stacked(items, batch.mask.shape[1])
         bonus = self.algorithm.entropy_coefficient
         logprobs, entropy = self._logprobs(self.model, batch, bonus > 0)
         old = known.get("old", logprobs.detach())
+        if trace is not None:
+            trace.add(items, batch, old, self.correction)
         per_token = self.loss(
             logprobs,
             old,

@@ -85,9 +85,11 @@ def _learn(session: Any, groups: Sequence[Group]) -> dict[str, Any]:
     """Take the step's learning and return its metrics."""
     from agentgym.algorithms.advantages import has_signal
     from agentgym.train.credit import without_stale
+    from agentgym.train.learned import Trace, learned_rows
 
     start = time.perf_counter()
     unscored = sum(e.reward is None for group in groups for e in group.episodes)
+    sampled, trace = groups, Trace() if session.config.record_learned else None
     groups, stale = without_stale(groups, session.version, session.config.max_staleness)
     rewards = [e.reward for group in groups for e in group.episodes if e.reward is not None]
     if not rewards:
@@ -98,8 +100,11 @@ def _learn(session: Any, groups: Sequence[Group]) -> dict[str, Any]:
         )
     with session.clock.phase("learn"):
         weighed = session.learner.weigh(groups)
-        stats = session.learner.step(weighed.items, session.step)
+        stats = session.learner.step(weighed.items, session.step, trace)
     seconds = time.perf_counter() - start
+    if trace is not None:
+        places = session.places(sampled)
+        session.learned.append(learned_rows(places, sampled, weighed, trace))
     signal = [has_signal([e.reward for e in group.episodes]) for group in groups]
     turns = [len(e.turns) for group in groups for e in group.episodes if e.reward is not None]
     return {
@@ -168,6 +173,7 @@ def _finish(session: Any, say: Callable[[str], None]) -> Run:
     counts = session.counts
     summary["episodes"] = {name: counts[name] for name in ("scored", "unscored")}
     summary["tokens"] = {name: counts[name] for name in ("sampled", "environment")}
+    summary["hygiene"] = session.hygiene()
     write_json(folder.file("summary.json"), summary)
     return Run(folder.path, summary)
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agentgym.algorithms.advantages import has_signal
+from agentgym.evaluate.saved import open_run
+from agentgym.evaluate.tasklog import TaskLog, saved_task
 from agentgym.policy import samplers
 from agentgym.policy.background import BackgroundLoop
 from agentgym.policy.pretrained import load_model, load_tokenizer
@@ -18,12 +20,13 @@ from agentgym.rollout.ledger import Ledger
 from agentgym.rollout.runner import group_seed, rollout, task_ids
 from agentgym.rollout.spec import EnvSpec, EpisodeLimits
 from agentgym.rollout.worker import EnvPool
-from agentgym.train import checkpoint, weights
+from agentgym.train import checkpoint, hygiene, weights
 from agentgym.train.asynchronous import Ahead, taken_up
 from agentgym.train.clock import Clock
 from agentgym.train.config import TrainConfig
 from agentgym.train.evaluations import Evaluated, EvaluationLog
 from agentgym.train.folder import RunFolder
+from agentgym.train.learned import LearnedLog
 from agentgym.train.learner import Learner
 from agentgym.train.lora import load_adapter
 from agentgym.train.metrics import MetricsLog
@@ -31,8 +34,6 @@ from agentgym.train.schedule import Schedule
 from agentgym.types import Group, SamplingParams
 
 __all__ = ["Session"]
-
-_FURTHER = 1 << 31  # apart from the seeds of ordinary schedules
 
 
 @dataclass(slots=True)
@@ -47,7 +48,11 @@ class Session:
     ledger: Ledger
     metrics: MetricsLog
     evaluations: EvaluationLog
+    learned: LearnedLog
+    played: TaskLog
+    core: Any  # an environment that is never reset: it knows the tasks
     schedule: Schedule
+    train_tasks: list[str]
     eval_tasks: list[str]
     envs: EnvPool
     clock: Clock
@@ -69,8 +74,10 @@ class Session:
             WeightSyncError: If the sampler does not take the weights.
         """
         clock = Clock()
+        core = _core(config, stack)
         train_ids, eval_ids = _tasks(config)
         found = checkpoint.newest(folder.checkpoints)
+        hygiene.check(config, core, train_ids, eval_ids, say, begun=found is not None)
         adapted = config.lora_rank is not None  # then a checkpoint holds the adapter alone
         source = str(found.model) if found and not adapted else _model_source(config, say)
         tokenizer = load_tokenizer(source)
@@ -93,13 +100,17 @@ class Session:
             ledger=ledger,
             metrics=metrics,
             evaluations=EvaluationLog(folder.file("evaluations.jsonl")),
+            learned=LearnedLog(folder.file("learned.jsonl")),
+            played=TaskLog(folder.file("tasks.jsonl")),
+            core=core,
             schedule=Schedule(train_ids, config.tasks_per_step, config.seed),
+            train_tasks=train_ids,
             eval_tasks=eval_ids,
             envs=stack.enter_context(EnvPool()),
             clock=clock,
             step=0,
             counts=dict.fromkeys(("scored", "unscored", "sampled", "environment"), 0),
-            further=Schedule(train_ids, config.tasks_per_step, config.seed + _FURTHER),
+            further=Schedule(train_ids, config.tasks_per_step, config.seed + hygiene.FURTHER),
         )
         session._restore(found, say)
         if config.mode == "async":
@@ -115,6 +126,7 @@ class Session:
         torch.manual_seed(self.config.seed)
         if found is None:
             self.metrics.truncate_to(0)
+            self.learned.rewind(0)
         else:
             self.step = found.step
             self.counts = dict(found.counts)
@@ -123,6 +135,7 @@ class Session:
             self.learner.load_state(found.learner)
             torch.set_rng_state(found.random["cpu"])
             self.metrics.truncate_to(found.metrics_bytes)
+            self.learned.rewind(found.learned_bytes)
             say(f"going on after step {found.step}")
         kept = [row for row in self.evaluations.read() if row.step <= self.step]
         self.evaluations.keep(kept)
@@ -194,7 +207,9 @@ class Session:
         """
         if self.ahead is not None:
             with self.clock.phase("sample"):
-                return self.ahead.take()
+                taken = self.ahead.take()
+            self._note([group.task_id for group in taken])
+            return taken
         groups = self._sampled_or_kept()
         rounds = self.learner.algorithm.dynamic_sampling
         for number in range(rounds):
@@ -219,20 +234,42 @@ class Session:
 
     def _recorded(self, tasks: Sequence[str], occasion: str) -> list[Group]:
         """Sample groups of these tasks into the ledger."""
-        step = self.step
-        return self._rollout(
-            tasks,
-            self.config.group_size,
-            self.config.split,
-            group_seed(self.config.seed, occasion),
-            lambda group: self.ledger.append(step, group),
-        )
+        finished: dict[str, list[Group]] = {}
+
+        def record(group: Group) -> None:
+            self.ledger.append(self.step, group)
+            finished.setdefault(group.task_id, []).append(group)
+
+        self._note(tasks)
+        seed = group_seed(self.config.seed, occasion)
+        self._rollout(tasks, self.config.group_size, self.config.split, seed, record)
+        # A task that comes twice: its groups as the ledger has them, for that is what a resumed
+        # run goes by.
+        return [finished[task].pop(0) for task in tasks]
+
+    def _note(self, tasks: Sequence[str]) -> None:
+        """Put tasks on record that are played."""
+        env = self.config.env
+        missing = self.played.missing(env, tasks)
+        self.played.record(env, [saved_task(env, self.core, each) for each in missing])
+
+    def places(self, groups: Sequence[Group]) -> list[dict[str, int]]:
+        """Return where the step's groups, just sampled, stand in the ledger."""
+        return [{"step": self.step}] * len(groups) if self.ahead is None else self.ahead.places()
+
+    def hygiene(self) -> dict[str, Any]:
+        """Return what of the played evaluation tasks was trained on."""
+        tasks = open_run(self.folder.path).tasks()
+        played = {task.id: task for (env, _), task in tasks.items() if env == self.config.env}
+        found = hygiene.of_played(played, self.config, self.train_tasks, self.eval_tasks)
+        return found.summary()
 
     def evaluate(self) -> Evaluated:
         """Sample the evaluation tasks with the current weights and keep the result."""
         known = self.evaluations.at(self.step)
         if known is not None:
             return known
+        self._note(self.eval_tasks)
         groups = self._rollout(
             self.eval_tasks,
             self.config.eval_rollouts,
@@ -281,12 +318,14 @@ class Session:
 
         self.ledger.sync()
         self.metrics.sync()
+        self.learned.sync()
         state = checkpoint.Checkpoint(
             step=self.step,
             model=self.folder.checkpoints,
             optimizer=self.learner.optimizer.state_dict(),
             random={"cpu": torch.get_rng_state()},
             metrics_bytes=self.metrics.position(),
+            learned_bytes=self.learned.position(),
             clock=self.clock.seconds(),
             counts=self.counts,
             learner=self.learner.state(),
@@ -305,6 +344,15 @@ def _limits(config: TrainConfig) -> EpisodeLimits:
     return EpisodeLimits(
         config.max_turns, config.context, config.episode_timeout_s, config.env_timeout_s
     )
+
+
+def _core(config: TrainConfig, stack: ExitStack) -> Any:
+    """Return an environment to ask for tasks; it is closed with the run."""
+    from agentgym.registry import make
+
+    made: Any = make(config.env, **config.env_kwargs)
+    stack.callback(made.close)
+    return made.unwrapped
 
 
 def _tasks(config: TrainConfig) -> tuple[list[str], list[str]]:

@@ -66,6 +66,11 @@ def test_moving_average_is_that_of_the_batches_before() -> None:
     assert [item.advantage for item in second.items] == [0.5, -0.5]
 
 
+def test_a_constant_baseline_is_subtracted() -> None:
+    algorithm = mixed("reinforce", {"baseline": "0.25"})
+    assert values([group(1.0, None, 0.0)], algorithm) == [0.75, -0.25]
+
+
 def test_least_advantage_leaves_out_and_counts() -> None:
     # rloo of 1, 0.99, 0: the middle one's advantage is 0.49; of the first group's 0.005: left out
     algorithm = mixed("loop", {})
