@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import ClassVar
 
 import pytest
 
@@ -16,6 +17,7 @@ from agentgym_envs.world.scenario import (
     Params,
     Scenario,
     Situation,
+    Update,
     complete,
     log_in,
 )
@@ -36,14 +38,17 @@ def situations(
     return [situation_of(scenario, number, size, seed) for number in numbers]
 
 
+@pytest.mark.parametrize("size", ["small", "full"])
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=[each.name for each in SCENARIOS])
-def test_every_task_of_a_scenario_is_admitted(scenario: Scenario, world: Database) -> None:
-    tasks = situations(scenario)
+def test_every_task_of_a_scenario_is_admitted(scenario: Scenario, size: Size) -> None:
+    tasks = situations(scenario, size)
+    db = Database(build(size))
     problems = [
         line
         for number, task in enumerate(tasks)
-        for line in admit(world, task, tasks[(number + 1) % len(tasks)])
+        for line in admit(db, task, tasks[(number + 1) % len(tasks)])
     ]
+    db.close()
     assert problems == []
 
 
@@ -112,6 +117,35 @@ class Loose(TotalSent):
         rows = "apis.pay.show_transactions(access_token=tokens['pay'], direction='sent')"
         like = "apis.pay.like_transaction(access_token=tokens['pay'], transaction_id="
         return [log_in("pay"), f"rows = {rows}", f"{like}rows[0]['transaction_id'])", complete()]
+
+
+class Careless(TotalSent):
+    """Minds nothing that is done to the items of lists."""
+
+    allowed: ClassVar[tuple[str | Update, ...]] = (Update("notes_items", None, free=("text",)),)
+
+    def expected(self, db: Database, person: Row, params: Params) -> Expected:
+        return replace(super().expected(db, person, params), allowed=self.allowed)
+
+
+class Indifferent(Careless):
+    """Minds nothing that is done in notes."""
+
+    allowed = ("notes_items", "notes_lists", "notes_notes", "notes_tags")
+
+
+@pytest.mark.parametrize(
+    ("scenario", "problem"),
+    [
+        (Careless(), "a stray write in notes passes"),
+        (Indifferent(), "no row of notes can be written"),
+    ],
+)
+def test_gate_refuses_a_task_that_minds_no_stray_write(
+    scenario: Scenario, problem: str, world: Database
+) -> None:
+    one, two = (replace(task, scenario=scenario) for task in situations(TotalSent())[:2])
+    assert admit(world, one, two) == [f"{one.id}: stray write fails: {problem}"]
 
 
 class Wrong(Loose):
