@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from agentgym_envs.world.build import Size, build
 from agentgym_envs.world.database import Database
 from agentgym_envs.world.people import KINDS
 
+DOCUMENT = (Path(__file__).parents[3] / "docs" / "world.md").read_text()
 _HASH = (
     "import hashlib; from agentgym_envs.world.build import build;"
     "print(hashlib.sha256(build('small', 3)).hexdigest())"
@@ -47,6 +49,14 @@ def test_world_has_as_many_rows_as_its_size_says(
     rows = sum(db.one(f"SELECT COUNT(*) AS n FROM {table}")["n"] for table in db.tables())
     db.close()
     assert least <= rows <= most
+
+
+def test_world_has_the_apps_people_and_tables_that_are_told_of(world: Database) -> None:
+    assert [app.name for app in APPS.values() if not app.accounts] == ["supervisor", "api_docs"]
+    assert len(APPS) == 10
+    assert world.one("SELECT COUNT(*) AS n FROM people") == {"n": 40}
+    apis = sum(len(app.apis) for app in APPS.values())
+    assert f"{apis} APIs and {len(world.tables())} tables" in DOCUMENT
 
 
 def test_every_person_has_an_account_in_every_app_with_accounts(world: Database) -> None:

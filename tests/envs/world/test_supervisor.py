@@ -27,6 +27,25 @@ def test_address_is_the_persons(service: Service, world: Database) -> None:
     assert (address["street_address"], address["city"]) == (person["street"], person["city"])
 
 
+def test_cards_are_those_of_the_apps(service: Service, log_in: Callable[..., str]) -> None:
+    shown = service.call("supervisor", "show_payment_cards")
+    cards = [
+        card
+        for app in ("pay", "shop")
+        for card in service.call(app, "show_cards", access_token=log_in(app))
+    ]
+    assert [card["card_number"] for card in shown] == sorted(card["number"] for card in cards)
+    for card in cards:
+        (row,) = (row for row in shown if row["card_number"] == card["number"])
+        assert row == {
+            "owner_name": f"{service.person['first_name']} {service.person['last_name']}",
+            "card_name": card["name"],
+            "card_number": card["number"],
+            "expiry_year": int(card["expires"][:4]),
+            "expiry_month": int(card["expires"][5:]),
+        }
+
+
 def test_passwords_open_every_app(service: Service) -> None:
     profile = service.call("supervisor", "show_profile")
     rows = service.call("supervisor", "show_account_passwords")
@@ -93,8 +112,9 @@ def test_search_without_a_hit_is_empty(service: Service) -> None:
 def test_helpers_write_nothing(
     service: Service, world: Database, log_in: Callable[..., str]
 ) -> None:
-    for name in ("show_profile", "show_addresses", "show_account_passwords", "show_active_task"):
-        service.call("supervisor", name)
+    for name in APPS["supervisor"].apis:
+        if name.startswith("show"):
+            service.call("supervisor", name)
     service.call("api_docs", "search_api_docs", query="show", page_limit=20)
     log_in("mail")
     assert world.logged() == 0

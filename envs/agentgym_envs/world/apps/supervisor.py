@@ -10,7 +10,7 @@ __all__ = ["app"]
 
 app = App(
     "supervisor",
-    "Your supervisor: profile, addresses, account passwords, the task and its completion.",
+    "Your supervisor: profile, addresses, cards, passwords, the task and its completion.",
     accounts=False,
 )
 
@@ -35,6 +35,31 @@ def show_addresses(ctx: Context) -> list[dict[str, Any]]:
     """
     person = ctx.person
     return [{"name": "Home", "street_address": person["street"], "city": person["city"]}]
+
+
+@app.api(login=False)
+def show_payment_cards(ctx: Context) -> list[dict[str, Any]]:
+    """Show your supervisor's payment cards that the apps pay and shop have.
+
+    Returns:
+        A list of owner_name, card_name, card_number, expiry_year and expiry_month.
+    """
+    rows = ctx.db.all(
+        "SELECT name, number, expires FROM pay_cards WHERE person_id = ?1"
+        " UNION SELECT name, number, expires FROM shop_cards WHERE person_id = ?1 ORDER BY number",
+        ctx.person["id"],
+    )
+    owner = f"{ctx.person['first_name']} {ctx.person['last_name']}"
+    return [
+        {
+            "owner_name": owner,
+            "card_name": row["name"],
+            "card_number": row["number"],
+            "expiry_year": int(row["expires"][:4]),
+            "expiry_month": int(row["expires"][5:]),
+        }
+        for row in rows
+    ]
 
 
 @app.api(login=False)
