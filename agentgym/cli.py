@@ -28,6 +28,7 @@ VERBS: Mapping[str, str] = {
     "train": "train a model by reinforcement learning",
     "sft": "make the starter policy from demonstrations",
     "eval": "evaluate a policy on an environment",
+    "report": "write runs as one HTML file",
     "sandbox": "make an image for the Docker sandbox, or say what isolation is in force",
     "reward-model": "train a reward model on preference pairs, or watch one",
     "dpo": "train a model on preference pairs, without a reward model",

@@ -23,6 +23,7 @@ from tyro.conf import Positional, arg
 from agentgym.errors import EnvironmentFault, RunError
 from agentgym.flags import parse, take
 from agentgym.math_commands import math
+from agentgym.report_commands import report
 from agentgym.reward_commands import dpo, reward_model
 from agentgym.sandbox_commands import sandbox
 from agentgym.terminal import full_disk_told, output_kept
@@ -374,6 +375,7 @@ COMMANDS: Mapping[str, Callable[[list[str]], int]] = {
     "train": train,
     "sft": sft,
     "eval": evaluate,
+    "report": report,
     "sandbox": sandbox,
     "reward-model": reward_model,
     "dpo": dpo,
