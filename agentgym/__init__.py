@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from agentgym.chat.toolcalls import Action, answer, call
     from agentgym.env import Env, Reply, ToolEnv
     from agentgym.evaluate.runner import evaluate
+    from agentgym.evaluate.suites import register_suite
     from agentgym.registry import list_envs, make, make_vec, register, spec
     from agentgym.rewards import Rubric
     from agentgym.rollout.runner import arollout, rollout
@@ -72,6 +73,7 @@ __all__ = [
     "make",
     "make_vec",
     "register",
+    "register_suite",
     "rollout",
     "spec",
     "split_of",
@@ -83,6 +85,7 @@ __all__ = [
 _HOMES = {
     "chat.toolcalls": ("Action", "answer", "call"),
     "env": ("Env", "Reply", "ToolEnv"),
+    "evaluate.suites": ("register_suite",),
     "registry": ("list_envs", "make", "make_vec", "register", "spec"),
     "rewards": ("Rubric",),
     "rollout.runner": ("arollout",),

@@ -6,10 +6,9 @@ that a model wrote is never read as markup.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,6 +20,7 @@ from rich.text import Text
 from tyro.conf import Positional, arg
 
 from agentgym.errors import EnvironmentFault, RunError
+from agentgym.eval_commands import evaluate, suites
 from agentgym.flags import parse, take
 from agentgym.math_commands import math
 from agentgym.report_commands import report
@@ -66,33 +66,6 @@ class CheckConfig(_Config):
     env_kwargs: dict[str, Any] = Field(
         default_factory=dict, description="Keyword arguments of the environment."
     )
-
-
-class EvalConfig(_Config):
-    """What to evaluate, and how."""
-
-    env: Annotated[str, Positional, arg(metavar="ENV")] = Field(description="Environment id.")
-    policy: Annotated[str, arg(aliases=("-p",))] = Field(
-        description="oracle, random, null, starter, openai:MODEL[@URL], vllm:PATH, "
-        "transformers:PATH, or the path of a model folder or run folder."
-    )
-    tasks: Annotated[int, arg(aliases=("-n",))] = Field(
-        50, ge=1, description="First tasks of the split."
-    )
-    rollouts: Annotated[int, arg(aliases=("-r",))] = Field(
-        1, ge=1, description="Episodes of each task."
-    )
-    split: str = Field("test", description="Split that is played.")
-    env_kwargs: dict[str, Any] = Field(
-        default_factory=dict, description="Keyword arguments of the environment."
-    )
-    max_tokens: int = Field(512, ge=1, description="Most tokens of one turn.")
-    temperature: float = Field(1.0, ge=0, description="Of sampling; 0 is greedy.")
-    max_turns: int = Field(32, ge=1, description="Most turns of one episode.")
-    context: int | None = Field(None, ge=2, description="Most tokens of one episode.")
-    episode_timeout_s: float = Field(600.0, gt=0, description="An episode beyond it is unscored.")
-    concurrency: int = Field(64, ge=1, description="Most episodes in flight.")
-    seed: int = Field(0, ge=0, description="Of the environments.")
 
 
 class SftConfig(_Config):
@@ -210,63 +183,6 @@ def _read_action(console: Console) -> str | None:
     return "\n".join(lines)
 
 
-def evaluate(argv: list[str]) -> int:
-    """Evaluate a policy and print its score with an interval."""
-    as_json = take(argv, "--json")
-    config = parse(EvalConfig, "eval", argv, "Evaluate a policy on an environment.")
-    from agentgym.evaluate.runner import evaluate as run
-    from agentgym.policy.resolve import resolve
-    from agentgym.registry import spec
-    from agentgym.rollout.spec import EpisodeLimits
-    from agentgym.types import SamplingParams
-
-    spec(config.env)  # a misspelt id is told before an engine starts
-    with (
-        output_kept(),
-        contextlib.closing(resolve(config.policy)) as policy,
-        _progress(config.tasks) as advance,
-    ):
-        result = run(
-            config.env,
-            policy,
-            tasks=config.tasks,
-            rollouts=config.rollouts,
-            split=config.split,
-            env_kwargs=config.env_kwargs,
-            limits=EpisodeLimits(config.max_turns, config.context, config.episode_timeout_s),
-            sampling=SamplingParams(config.max_tokens, config.temperature),
-            concurrency=config.concurrency,
-            seed=config.seed,
-            on_group=lambda _: advance(),
-        )
-    summary = result.summary()
-    if as_json:
-        _write_json(summary)
-    else:
-        _show_evaluation(summary)
-    return 0 if result.scored else 1
-
-
-def _show_evaluation(summary: Mapping[str, Any]) -> None:
-    table = Table(box=None, show_header=False)
-    table.add_row("environment", Text(f"{summary['env']} ({summary['split']})"))
-    table.add_row("policy", Text(summary["policy"]))
-    table.add_row("mean", _with_interval(summary["mean"], summary["ci95"]))
-    for k, value in summary["pass_at_k"].items():
-        table.add_row(f"pass@{k}", f"{value:.3f}")
-    table.add_row("tasks x rollouts", f"{summary['tasks']} x {summary['rollouts']}")
-    table.add_row("errors", f"{summary['errors']} unscored")
-    for reason, count in summary["reasons"].items():
-        table.add_row("", Text(f"{count} x {reason}", style="red"))
-    for limit, count in summary["limits"].items():
-        table.add_row("", Text(f"{count} ended by the {limit} limit"))
-    turns, tokens = summary["turns"], summary["tokens"]
-    table.add_row("turns", "-" if turns is None else f"{turns:.2f} an episode")
-    table.add_row("tokens", f"{tokens['sampled']} sampled, {tokens['prompt']} read")
-    table.add_row("seconds", f"{summary['wall_s']:.1f}")
-    _console().print(table)
-
-
 def _with_interval(mean: float | None, ci95: list[float | None] | None) -> str:
     if mean is None or ci95 is None:
         return "none: nothing was scored"
@@ -352,18 +268,6 @@ def _say() -> Callable[[str], None]:
     return lambda line: console.print(Text(line), soft_wrap=True)
 
 
-@contextlib.contextmanager
-def _progress(total: int) -> Iterator[Callable[[], None]]:
-    """Show a bar in a terminal, nothing elsewhere; yield what moves it on by one task."""
-    from rich.progress import MofNCompleteColumn, Progress
-
-    console = _console(stderr=True)
-    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("tasks", total=total)
-        yield lambda: bar.advance(task)
-
-
 def _write_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, default=str) + "\n")
 
@@ -375,6 +279,7 @@ COMMANDS: Mapping[str, Callable[[list[str]], int]] = {
     "train": train,
     "sft": sft,
     "eval": evaluate,
+    "suites": suites,
     "report": report,
     "sandbox": sandbox,
     "reward-model": reward_model,

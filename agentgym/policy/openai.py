@@ -15,7 +15,6 @@ import random
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
 
@@ -25,6 +24,7 @@ from agentgym.chat.template import ByteTemplate, Template
 from agentgym.chat.toolcalls import render
 from agentgym.errors import PolicyFault, UsageError
 from agentgym.policy.base import NamedTensors, TurnContext
+from agentgym.policy.usage import Usage, count
 from agentgym.types import Completion, Message, SamplingParams, ToolCall
 
 __all__ = ["OpenAIPolicy", "Usage"]
@@ -32,16 +32,6 @@ __all__ = ["OpenAIPolicy", "Usage"]
 _RETRIED = frozenset({408, 409, 425, 429})
 _LONGEST_WAIT_S = 60.0
 _TOOL_CALL = re.compile(r"<tool_call>\s*(.*?)\s*</tool_call>", re.DOTALL)
-
-
-@dataclass(slots=True)
-class Usage:
-    """What an endpoint says that was used, summed over all requests."""
-
-    requests: int = 0
-    retries: int = 0
-    prompt_tokens: int = 0
-    sampled_tokens: int = 0
 
 
 class OpenAIPolicy:
@@ -56,6 +46,9 @@ class OpenAIPolicy:
         max_retries: Further attempts after 429, a 5xx, a time-out or a broken connection.
         backoff_s: The wait before the first of them; it doubles, up to a minute.
         extra: Merged into each request's body, over what stands there.
+
+    Attributes:
+        usage: What the endpoint says that all requests together used.
     """
 
     needs_oracle = False
@@ -101,10 +94,11 @@ class OpenAIPolicy:
             text = _text(choice["message"])
             finish = choice.get("finish_reason")
             usage = answer.get("usage") or {}
-            self.usage.prompt_tokens += int(usage.get("prompt_tokens") or 0)
-            self.usage.sampled_tokens += int(usage.get("completion_tokens") or 0)
+            read = int(usage.get("prompt_tokens") or 0)
+            wrote = int(usage.get("completion_tokens") or 0)
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise PolicyFault(f"{self._url} gave no chat completion: {_short(answer)}") from error
+        count(self.usage, Usage(prompt_tokens=read, sampled_tokens=wrote))
         ids = self.template.encode(self.template.defang(text))
         if finish == "length":
             return Completion(tuple(ids), None, "length", self.version, text)
@@ -128,7 +122,7 @@ class OpenAIPolicy:
         # Lone surrogates are legal in messages and not in UTF-8: json.dumps escapes them.
         content = json.dumps(body).encode("ascii")
         for attempt in range(self._max_retries + 1):
-            self.usage.requests += 1
+            count(self.usage, Usage(requests=1))
             wait_s = min(_LONGEST_WAIT_S, self._backoff_s * 2**attempt) * random.uniform(0.5, 1.0)
             try:
                 response = await self._open().post(self._url, content=content)
@@ -144,7 +138,7 @@ class OpenAIPolicy:
                     break
                 wait_s = max(wait_s, _retry_after_s(response.headers.get("retry-after")))
             if attempt < self._max_retries:
-                self.usage.retries += 1
+                count(self.usage, Usage(retries=1))
                 await asyncio.sleep(wait_s)
         raise PolicyFault(f"{self._url} failed after {attempt + 1} attempts: {failure}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from agentgym.errors import UnknownPolicy
 from agentgym.policy.base import Policy
 from agentgym.suggest import perhaps_you_meant
 
-__all__ = ["POLICIES", "resolve"]
+__all__ = ["POLICIES", "model_folder", "policy_maker", "resolve"]
 
 _FORMS = (
     "use oracle, random, null, starter, replay:RUN, openai:MODEL[@URL], vllm:PATH, "
@@ -33,19 +34,50 @@ def resolve(text: str, **options: Any) -> Policy:
     Raises:
         UnknownPolicy: If nothing answers to it, with the forms that work.
         MissingExtra: If it needs a package that is not installed.
+        RunError: If a run that is to be replayed cannot be read.
+    """
+    return policy_maker(text)(options)
+
+
+def policy_maker(text: str) -> Callable[[Mapping[str, Any]], Policy]:
+    """Return what makes the policy of this name from its constructor's options.
+
+    Raises:
+        UnknownPolicy: If nothing answers to it, with the forms that work.
     """
     name, _, rest = text.partition(":")
     if name in POLICIES and (bool(rest) == (name in _WITH_ARGUMENT)):
-        return POLICIES[name](rest, options)
+        return partial(POLICIES[name], rest)
     if name in _WITH_ARGUMENT:
         raise UnknownPolicy(f"policy '{text}' needs a name: {name}:NAME; {_FORMS}")
     folder = _model_folder(Path(text).expanduser())
     if folder is not None:
-        return _local(str(folder), options)
+        return partial(_local, str(folder))
     hint = "" if "/" in text or ":" in text else f"{perhaps_you_meant(name, POLICIES)} or "
     if hint.startswith("known"):
         hint = ""
     raise UnknownPolicy(f"no policy '{text}'; {hint}{_FORMS}")
+
+
+def model_folder(text: str) -> Path | None:
+    """Return the folder of a policy's weights; None where it has none on this machine.
+
+    Args:
+        text: The policy's name, as of `resolve`. The starter is made if it is not there.
+    """
+    name, _, model = text.partition(":")
+    if text == "starter":
+        from agentgym.train.starter import ensure_starter
+
+        return ensure_starter()
+    if name in _BY_WEIGHTS:
+        return _model_folder(Path(_without_url(model)))
+    return None if name in POLICIES else _model_folder(Path(text).expanduser())
+
+
+def _without_url(model: str) -> str:
+    name, at, url = model.rpartition("@")
+    return name if at and url.startswith(("http://", "https://")) else model
 
 
 def _oracle(_: str, options: Mapping[str, Any]) -> Policy:
@@ -165,6 +197,5 @@ POLICIES: Mapping[str, Callable[[str, Mapping[str, Any]], Policy]] = {
     "vllm-server": _vllm_server,
 }
 
-_WITH_ARGUMENT = frozenset(
-    {"openai", "replay", "transformers", "vllm", "vllm-process", "vllm-server"}
-)
+_BY_WEIGHTS = frozenset({"transformers", "vllm", "vllm-process", "vllm-server"})
+_WITH_ARGUMENT = _BY_WEIGHTS | {"openai", "replay"}

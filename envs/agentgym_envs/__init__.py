@@ -6,8 +6,9 @@ __all__ = ["register_envs"]
 
 
 def register_envs() -> None:
-    """Register the specs of the namespace ``agentgym``; only strings, nothing is imported."""
+    """Register the environments and suites of ``agentgym``; only strings, nothing is imported."""
     from agentgym.registry import register
+    from agentgym_envs.suites import register_suites
 
     register(
         "agentgym/PythonMath-v0",
@@ -34,3 +35,4 @@ def register_envs() -> None:
         "agentgym_envs.appworld.env:AppWorld",
         description="The real AppWorld benchmark, which you install beside; docs/appworld.md.",
     )
+    register_suites()

@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -41,7 +40,7 @@ def loaded_by(*words: str) -> set[str]:
 
 def test_help_lists_every_verb_and_loads_nothing_beyond_the_standard_library() -> None:
     done = agentgym("--help")
-    verbs = ("envs", "play", "check", "train", "sft", "eval", "sandbox", "math", "world", "doctor")
+    verbs = ("envs", "play", "check", "train", "sft", "eval", "suites", "math", "world", "doctor")
     assert done.returncode == 0
     assert all(f"\n  {verb} " in done.stdout for verb in verbs)
     assert not loaded_by("--help") & {*HEAVY, "tyro", "pydantic", "gymnasium", "rich", "httpx"}
@@ -54,12 +53,6 @@ def test_help_of_a_verb_loads_nothing_heavy(verb: str) -> None:
     loaded = loaded_by(verb, "--help")
     assert "tyro" in loaded
     assert not loaded & {*HEAVY, "gymnasium"}
-
-
-def test_help_of_eval_shows_its_short_flags() -> None:
-    text = agentgym("eval", "--help").stdout
-    assert "ENV" in text
-    assert all(flag in text for flag in ("-p STR", "-n INT", "-r INT", "--config FILE", "--json"))
 
 
 @pytest.mark.parametrize(
@@ -97,30 +90,6 @@ def test_envs_lists_the_built_in_environments() -> None:
     rows = json.loads(agentgym("envs", "--json").stdout)
     assert {MATH, "agentgym/PythonMath-v0"} <= {row["id"] for row in rows}
     assert MATH in agentgym("envs").stdout
-
-
-def test_eval_prints_one_json_object_alone() -> None:
-    done = agentgym("eval", MATH, "-p", "oracle", "-n", "4", "-r", "2", "--json")
-    summary = json.loads(done.stdout)
-    assert done.returncode == 0
-    assert (summary["mean"], summary["ci95"], summary["errors"]) == (1.0, [1.0, 1.0], 0)
-    assert (summary["tasks"], summary["rollouts"], summary["turns"]) == (4, 2, 1.0)
-    assert summary["pass_at_k"] == {"1": 1.0, "2": 1.0}
-    assert summary["tokens"]["sampled"] > 0
-
-
-def test_eval_prints_a_table_for_people() -> None:
-    done = agentgym("eval", MATH, "-p", "null", "-n", "3")
-    assert "0.000 (95% interval over tasks 0.000 to 0.000)" in done.stdout
-    assert "pass@1" in done.stdout
-
-
-def test_eval_where_nothing_is_scored_says_so_and_fails() -> None:
-    policy = "openai:tiny@http://127.0.0.1:1/v1"
-    # Port 1 refuses at once; what is waited for are the retries' short pauses.
-    done = agentgym("eval", MATH, "-p", policy, "-n", "1", "--json", "--episode-timeout-s", "1")
-    summary = json.loads(done.stdout)
-    assert (done.returncode, summary["mean"], summary["errors"]) == (1, None, 1)
 
 
 def test_check_passes_a_sound_environment() -> None:
@@ -184,22 +153,3 @@ def test_reader_that_has_had_enough_is_no_error() -> None:
     command = f"{sys.executable} -m agentgym.cli envs --json | true"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
     assert done.stderr == ""
-
-
-def test_interrupt_while_an_endpoint_is_awaited_is_one_line_too() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:  # accepts, and never answers
-        policy = f"openai:tiny@http://127.0.0.1:{server.getsockname()[1]}/v1"
-        process = subprocess.Popen(
-            [sys.executable, "-m", "agentgym.cli", "eval", MATH, "-p", policy, "-n", "3"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        server.settimeout(60)
-        connection, _ = server.accept()
-        with connection:  # now it waits for an answer
-            process.send_signal(signal.SIGINT)
-            output, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert output == ""
-    assert errors == "agentgym: interrupted; run the same command again to go on\n"

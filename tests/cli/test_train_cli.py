@@ -255,7 +255,7 @@ def test_eval_plays_the_model_of_a_run_folder(train: Command, run: Command, tmp_
     assert train().returncode == 0
     folder = tmp_path / "run"
     assert evaluation(run, PARITY, f"transformers:{folder}")["turns"] == 2.0
-    assert evaluation(run, PARITY, str(folder))["policy"] == f"vllm:{folder / 'model'}"
+    assert evaluation(run, PARITY, str(folder))["policy"] == str(folder)
 
 
 def test_eval_refuses_a_folder_without_a_model(run: Command, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def summed(played: list[Group], rollouts: int) -> Evaluation:
 
 
 def test_summarise_takes_the_mean_over_task_means() -> None:
-    evaluation = summed(groups(a=[1.0, 1.0], b=[0.0, 1.0], c=[0.0, 0.0]), 2)
+    evaluation = summed(groups(a=[1.0, 1.0], b=[0.25, 0.75], c=[0.0, 0.0]), 2)
     assert evaluation.score is not None
     assert evaluation.score.mean == 0.5
     # task means 1, 0.5, 0: std 0.5, t(0.975, 2) = 4.302653
@@ -56,6 +56,16 @@ def test_summarise_gives_unbiased_pass_at_k_over_tasks_with_enough_rollouts() ->
     # k=1: (1/4 + 1 + 0) / 3; k=2: (1/2 + 1 + 0) / 3; k=4: c has only three, so (1 + 1) / 2
     expected = {1: 1.25 / 3, 2: 1.5 / 3, 4: 1.0}
     assert summed(played, 4).pass_at_k == pytest.approx(expected)
+
+
+def test_summarise_gives_unbiased_pass_hat_k_over_tasks_with_enough_rollouts() -> None:
+    played = groups(a=[1.0, 0.0, 1.0, 0.0], b=[1.0, 1.0, 1.0, 1.0], c=[0.0, 1.0, None, 0.0])
+    # k=1: (1/2 + 1 + 1/3) / 3; k=2: (1/6 + 1 + 0) / 3; k=4: c has only three, so (0 + 1) / 2
+    expected = {1: (1 / 2 + 1 + 1 / 3) / 3, 2: (1 / 6 + 1) / 3, 4: 0.5}
+    evaluation = summed(played, 4)
+    assert evaluation.pass_hat_k == pytest.approx(expected)
+    assert evaluation.block()["pass_hat_k"]["4"] == pytest.approx(0.5)
+    assert list(evaluation.block()["pass_hat_k_ci95"]) == ["1", "2", "4"]
 
 
 def test_summarise_counts_only_full_reward_as_solved() -> None:

@@ -1,0 +1,251 @@
+"""An evaluation with a run folder: the same command on it finishes what was interrupted.
+
+    config.json     the settings, and what they came to: environments, weights
+    episodes.jsonl  one whole episode a line, with the label of its environment
+    tasks.jsonl     each task: what was asked, and what was expected
+    usage.jsonl     what an endpoint charged for each episode, unscored ones included
+    summary.json    the figures, once the run has come to an end
+
+Nothing is played twice that was scored; unscored episodes are played again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from agentgym.blocking import wait_for
+from agentgym.errors import ConfigError
+from agentgym.evaluate.config import FREE, EvalConfig, EvalSettings
+from agentgym.evaluate.display import shown
+from agentgym.evaluate.evaluation import Evaluation, counted
+from agentgym.evaluate.outcomes import Outcome
+from agentgym.evaluate.plan import asked_for, missing, stages
+from agentgym.evaluate.player import Player, Stage
+from agentgym.evaluate.prices import Price, price_of
+from agentgym.evaluate.progress import Progress
+from agentgym.evaluate.record import Record
+from agentgym.evaluate.saved import open_run
+from agentgym.evaluate.suites import SuiteEntry
+from agentgym.evaluate.tasklog import TaskLog
+from agentgym.policy.base import Policy
+from agentgym.policy.fingerprint import fingerprint
+from agentgym.policy.resolve import model_folder, policy_maker, resolve
+from agentgym.policy.usage import Usage
+from agentgym.rollout.attempts import Attempts
+from agentgym.rollout.episode import Job
+from agentgym.rollout.spec import EpisodeLimits
+from agentgym.train.folder import RunFolder, write_json
+from agentgym.types import Episode, SamplingParams
+
+__all__ = ["EvalRun", "evaluate_run"]
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class EvalRun:
+    """What came of it.
+
+    Attributes:
+        path: The run folder.
+        summary: As in ``summary.json``.
+        played: Episodes that were played now; none where the run was finished before.
+    """
+
+    path: Path
+    summary: Mapping[str, Any]
+    played: int
+
+    @property
+    def unscored(self) -> float:
+        """Share of episodes that are unscored, of those that were played."""
+        blocks = self.summary["environments"].values()
+        errors = sum(int(block["errors"]) for block in blocks)
+        return errors / max(1, errors + sum(int(block["scored"]) for block in blocks))
+
+
+def evaluate_run(
+    config: EvalConfig,
+    policy: Policy | None = None,
+    *,
+    say: Say = lambda _: None,
+    console: Console | None = None,
+) -> EvalRun:
+    """Play what is missing of an evaluation, and count.
+
+    Args:
+        config: What to evaluate, and how.
+        policy: Who acts; None makes the one that ``config`` names, if anything is to be played.
+        say: Called with one line about what is begun.
+        console: Where the progress is shown; None shows nothing.
+
+    Raises:
+        UsageError: If a suite, an environment, a price or the policy cannot be as asked.
+        RunError: If the folder is in use, or belongs to a run with other settings.
+    """
+    entries = asked_for(config)
+    price = _price(config)
+    if policy is None:
+        policy_maker(config.policy)  # a misspelt name is told before there is a folder
+    settings = _settings(config, entries, None if policy else model_folder(config.policy))
+    with RunFolder(settings, FREE) as folder, Record(folder.path) as record:
+        if not record.scored and not record.lost:
+            folder.file("tasks.jsonl").unlink(missing_ok=True)  # of a run that came to nothing
+        log = TaskLog(folder.file("tasks.jsonl"))
+        found = stages(entries, log, open_run(folder.path).tasks())
+        run = _Run(config, found, record, price)
+        if run.todo:
+            folder.file("summary.json").unlink(missing_ok=True)  # it will not be true any more
+            if run.before:
+                say(f"going on: {run.before} episodes are on record, {run.todo} are to be played")
+            run.play(policy, console)
+        else:
+            say(f"the run in '{folder.path}' is finished; nothing is left to play")
+        summary = run.summary()
+        record.sync()
+        write_json(folder.file("summary.json"), summary)
+        return EvalRun(folder.path, summary, run.played)
+
+
+def _price(config: EvalConfig) -> Price | None:
+    if config.prices is not None:
+        return price_of(config.policy, config.prices)
+    if config.max_cost is not None:
+        raise ConfigError("--max-cost needs --prices FILE, which says what tokens cost")
+    return None
+
+
+def _settings(
+    config: EvalConfig, entries: Mapping[str, SuiteEntry], folder: Path | None
+) -> EvalSettings:
+    """Return the settings with what they came to."""
+    return EvalSettings(
+        **dict(config),
+        weights="" if folder is None else fingerprint(folder),
+        environments={
+            label: {"env": entry.env, "kwargs": dict(entry.kwargs), "split": entry.split}
+            for label, entry in entries.items()
+        },
+        sizes={
+            label: {"tasks": entry.tasks, "rollouts": entry.rollouts}
+            for label, entry in entries.items()
+        },
+    )
+
+
+class _Run:
+    """An evaluation under way: what is asked for, what is on record, what is left."""
+
+    def __init__(
+        self, config: EvalConfig, found: list[Stage], record: Record, price: Price | None
+    ) -> None:
+        self._config = config
+        self._stages = found
+        self._record = record
+        self._price = price
+        self._progress = Progress()
+        self._errors: dict[str, list[Outcome]] = {stage.label: [] for stage in found}
+        self._left = {stage.label: self._missing(stage) for stage in found}
+        self.before = sum(len(self._scored(stage.label)) for stage in found)
+        self.todo = sum(map(len, self._left.values()))
+        self.played = 0
+        for stage in found:
+            on_record = self._scored(stage.label)
+            total = len(on_record) + len(self._left[stage.label])
+            spent_s = record.elapsed_s.get(stage.label, 0.0)
+            self._progress.add(stage.label, total, on_record.values(), spent_s)
+
+    def _scored(self, label: str) -> dict[tuple[str, int], Outcome]:
+        return self._record.scored.get(label, {})
+
+    def _missing(self, stage: Stage) -> list[tuple[str, int]]:
+        lost = self._record.lost.get(stage.label, ())
+        return missing(stage, self._scored(stage.label), lost)
+
+    def play(self, policy: Policy | None, console: Console | None) -> None:
+        """Play what is left, as far as the money goes."""
+        if self._is_spent():
+            return
+        config = self._config
+        with contextlib.ExitStack() as stack:
+            if policy is None:
+                policy = stack.enter_context(contextlib.closing(resolve(config.policy)))
+            sampling = SamplingParams(config.max_tokens, config.temperature)
+            attempts = {
+                stage.label: Attempts(policy, stage.env, sampling, _limits(config), config.retries)
+                for stage in self._stages
+            }
+            player = Player(attempts, self._progress.began, self._ended, config.concurrency)
+            for stage in self._stages:
+                player.add(stage.label, self._left[stage.label], config.seed)
+            self._player = player
+            wait_for(self._watched(console))
+
+    async def _watched(self, console: Console | None) -> None:
+        if console is None:
+            await self._player.run()
+            return
+        async with shown(self._progress, console, self.cost):
+            await self._player.run()
+
+    def _ended(self, label: str, job: Job, episode: Episode, used: Usage) -> None:
+        """Put an episode on record; stop where the money is spent."""
+        outcome = Outcome.of(episode)
+        sampled = used.sampled_tokens if used.requests else outcome.sampled_tokens
+        self._progress.ended(label, outcome, sampled)
+        self._record.append(label, episode, used, self._progress.spent_s(label))
+        self.played += 1
+        if outcome.reward is None:
+            self._errors[label].append(outcome)
+        if self._is_spent():
+            self._player.stop()
+
+    def _is_spent(self) -> bool:
+        most, cost = self._config.max_cost, self.cost()
+        return most is not None and cost is not None and cost >= most
+
+    def cost(self) -> float | None:
+        """Return what the run has cost so far, in dollars; None where no prices are known."""
+        if self._price is None:
+            return None
+        return sum(self._price.of(*self._record.tokens(stage.label)) for stage in self._stages)
+
+    def summary(self) -> dict[str, Any]:
+        """Return what is written as ``summary.json``."""
+        blocks = {stage.label: self._evaluation(stage) for stage in self._stages}
+        only = next(iter(blocks.values())).summary() if len(blocks) == 1 else {}
+        return {
+            **only,
+            "policy": self._config.policy,
+            "finished": self.played == self.todo,
+            "cost_usd": self.cost(),
+            "environments": {label: block.block() for label, block in blocks.items()},
+        }
+
+    def _evaluation(self, stage: Stage) -> Evaluation:
+        outcomes = [*self._scored(stage.label).values(), *self._errors[stage.label]]
+        most = max((outcome.index + 1 for outcome in outcomes), default=0)
+        return counted(
+            outcomes,
+            env=stage.env.id,
+            policy=self._config.policy,
+            split=stage.split,
+            rollouts=max(stage.rollouts, most),
+            wall_s=self._progress.spent_s(stage.label),
+            tokens=self._record.tokens(stage.label),
+        )
+
+
+def _limits(config: EvalConfig) -> EpisodeLimits:
+    return EpisodeLimits(
+        turns=config.max_turns,
+        context=config.context,
+        wall_s=config.episode_timeout_s,
+        tokens=config.max_episode_tokens,
+    )
