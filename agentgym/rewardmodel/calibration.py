@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from agentgym.evaluate.statistics import Interval, mean_interval, wilson
+from agentgym.evaluate.statistics import Interval, score_interval, wilson
 
 __all__ = ["Calibration", "ReliabilityRow", "accuracy", "calibration", "probability"]
 
@@ -61,8 +61,9 @@ def accuracy(margins: Sequence[float], groups: Sequence[str]) -> Interval:
 
     Args:
         margins: Reward of the chosen answer less that of the rejected one; 0 is wrong.
-        groups: What names the prompt of each. Pairs of one prompt resemble each other: where there
-            are any, the interval is Student's t over prompts, else Wilson's over pairs.
+        groups: What names the prompt of each. Pairs of one prompt resemble each other: prompts
+            count alike, and the interval is Wilson's for as many trials as their spread is worth
+            (`agentgym.evaluate.statistics.score_interval`); with one pair a prompt, over pairs.
 
     Raises:
         ValueError: If there is no pair.
@@ -72,7 +73,7 @@ def accuracy(margins: Sequence[float], groups: Sequence[str]) -> Interval:
         right[group].append(float(margin > 0))
     if len(right) == len(margins):
         return wilson(sum(margin > 0 for margin in margins), len(margins))
-    interval = mean_interval([fmean(values) for values in right.values()])
+    interval = score_interval(right)
     return Interval(interval.mean, max(0.0, interval.low), min(1.0, interval.high))
 
 

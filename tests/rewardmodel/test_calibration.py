@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from agentgym.evaluate.statistics import mean_interval, wilson
+from agentgym.evaluate.statistics import wilson
+from agentgym.evaluate.student import t_quantile
 from agentgym.rewardmodel.calibration import accuracy, calibration, probability
 
 SIX, NINE = math.log(0.6 / 0.4), math.log(0.9 / 0.1)  # margins whose sigmoid is 0.6 and 0.9
@@ -62,8 +63,15 @@ def test_accuracy_of_independent_pairs_has_wilsons_interval() -> None:
 
 
 def test_accuracy_of_pairs_of_one_prompt_is_taken_over_prompts() -> None:
-    # Prompt a: 2 of 2; b: 0 of 1; c: 1 of 2. Each prompt counts once.
+    # Prompt a: 2 of 2; b: 0 of 1; c: 1 of 2. Each prompt counts once; they are worth 3 trials:
+    # p (1 - p) / (s^2 / 3) with p = s = 1/2.
     found = accuracy([1.0, 1.0, -1.0, 1.0, -1.0], ["a", "a", "b", "c", "c"])
-    exact = mean_interval([1.0, 0.0, 0.5])
     assert found.mean == 0.5
-    assert (found.low, found.high) == (max(0.0, exact.low), min(1.0, exact.high))
+    square = t_quantile(0.975, 2) ** 2
+    assert found.high - found.mean == pytest.approx(0.5 * (square / (3 + square)) ** 0.5)
+
+
+def test_accuracy_without_an_error_is_not_certain() -> None:
+    found = accuracy([1.0] * 6, ["a", "a", "b", "b", "c", "c"])
+    assert found.mean == found.high == 1.0
+    assert 0.1 < found.low < 0.2  # three prompts
