@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import socket
@@ -33,6 +34,8 @@ INITIALIZE_S, EVALUATE_S, STATUS_S, GRACE_S, END_S = 120.0, 120.0, 30.0, 5.0, 5.
 # By the kernel for want of memory, or by an operator; any other end is a cell's doing.
 FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 _COMPLETE = "/supervisor/message"
+_PATH = re.compile(r"/[a-z_]{1,40}(/[\w.{}-]{1,200}){0,9}/?", re.ASCII)
+_MOST_LOG = 1 << 26  # bytes
 
 
 class Lost(Exception):
@@ -193,8 +196,8 @@ class Server:
             "experiments", "outputs", serve.EXPERIMENT, "tasks", self.task_id, "logs"
         )
         try:
-            lines = (path / "api_calls.jsonl").read_text(encoding="utf-8").splitlines()
-            rows = [json.loads(line) for line in lines]
+            with (path / "api_calls.jsonl").open("rb") as log:
+                rows = [json.loads(line) for line in log.read(_MOST_LOG).splitlines()]
         except (OSError, ValueError, RecursionError):
             return []
         return [
@@ -202,6 +205,7 @@ class Server:
             for row in rows
             if isinstance(row, dict)
             and isinstance(row.get("url"), str)
+            and _PATH.fullmatch(row["url"])
             and isinstance(row.get("data"), dict)
         ]
 

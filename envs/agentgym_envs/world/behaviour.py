@@ -31,6 +31,7 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3})")
 _UNITS = (100, 0.01)
 _SMALL = 60
+_MOST_APPS = 20  # the log of AppWorld's calls lies where the agent's code could write
 _MAX_CODE = 20_000  # characters; the literals of longer cells are not looked at
 
 
@@ -105,7 +106,8 @@ class Behaviour:
             "invented_values": self.invented_values,
             "calls": by_app.total(),
         }
-        found |= {f"calls.{app}": count for app, count in sorted(by_app.items()) if count}
+        apps = sorted(by_app.most_common(_MOST_APPS))
+        found |= {f"calls.{app}": count for app, count in apps if count}
         return tuple(Rule(f"{_PREFIX}{name}", float(n), weight=0.0) for name, n in found.items())
 
 

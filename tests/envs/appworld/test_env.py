@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -320,6 +321,25 @@ def test_counters_say_how_the_agent_behaved(env: AppWorld) -> None:
         "calls": 5,
         "calls.simple_note": 1,
     }.items() <= found.items()
+
+
+MADE_UP = ("/\x1b[2J/notes", "/\ud800", "/" + "a" * 99, "notes", "/simple_note/ x", "/A/b")
+
+
+def test_calls_that_the_agent_made_up_are_not_counted(env: AppWorld) -> None:
+    begun(env)
+    said(env, LOGIN)
+    server = env.serve()
+    honest = server.calls()
+    (log,) = server.folder.glob("experiments/outputs/*/tasks/*/logs/api_calls.jsonl")
+    with log.open("a") as lines:
+        lines.writelines(json.dumps({"url": url, "data": {}}) + "\n" for url in MADE_UP)
+    assert server.calls() == honest
+    assert set(honest) == {
+        "supervisor.account_passwords",
+        "supervisor.profile",
+        "simple_note.auth/token",
+    }
 
 
 def alive(pid: int) -> bool:

@@ -113,6 +113,14 @@ def test_rules_weigh_nothing_and_read_back() -> None:
     }
 
 
+def test_rules_name_the_apps_that_were_called_most() -> None:
+    calls = {f"app{number:03d}.x": number for number in range(1, 301)}
+    found = counts(Behaviour().rules(calls))
+    named = [name for name in found if name.startswith("calls.")]
+    assert named == [f"calls.app{number}" for number in range(281, 301)]
+    assert found["calls"] == 300 * 301 // 2
+
+
 def test_verdict_carries_the_counters(env: ApiWorld) -> None:
     found = played(
         env,
