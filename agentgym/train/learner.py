@@ -318,10 +318,12 @@ class Learner:
 
     def _update(self) -> tuple[float, bool]:
         """Take an optimizer step; return the norm of the gradient and whether it was finite."""
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.max_grad_norm)
+        most = self.config.max_grad_norm
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), most)
         finite = bool(torch.isfinite(norm))
         if self.critic is not None:
-            torch.nn.utils.clip_grad_norm_(self.critic.parameters(), self.config.max_grad_norm)
+            of_critic = torch.nn.utils.clip_grad_norm_(self.critic.parameters(), most)
+            finite = finite and bool(torch.isfinite(of_critic))
         if finite:
             self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)

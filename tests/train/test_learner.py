@@ -140,6 +140,16 @@ def test_step_skips_a_gradient_that_is_not_finite(tiny: Path) -> None:
     assert all(torch.equal(a, b) for a, b in zip(before, ours.model.parameters(), strict=True))
 
 
+def test_step_skips_a_critics_gradient_that_is_not_finite(tiny: Path) -> None:
+    ours = learner(tiny, algorithm="ppo")
+    assert ours.critic is not None
+    huge = 1e30  # its square is beyond float32; the whitened advantages are 0
+    rows = [(70, 71, 72), (80, 81, 82)]
+    bad = [WeightedSample(sample(ours.model, ids, 1), huge) for ids in rows]
+    assert not ours.step(bad, step=0).updated
+    assert all(torch.isfinite(p).all() for p in ours.critic.parameters())
+
+
 def episode(index: int, reward: float | None) -> Episode:
     status = "unscored" if reward is None else "scored"
     samples = () if reward is None else (Sample((1, 2), (0, 1), (0.0, -1.0)),)
