@@ -1,7 +1,8 @@
 """Train/test hygiene: evaluation tasks that are training tasks too.
 
-Tasks are the same where their hashes are: prompt, answer and metadata. A prompt alone that comes
-twice is told, not refused: the same words may be another task, in another world.
+Tasks are the same where their hashes are: prompt, answer and metadata. The prompt alone is told,
+not refused, where it names one task of either side: with other metadata it may be the same task
+from another source. Where many tasks share a prompt, it is something else that tells them apart.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Hygiene:
         training: Training tasks that were compared.
         evaluation: Evaluation tasks that were compared.
         same: Pairs of ids, evaluation and training, of one content; each evaluation task once.
-        alike: The same of one prompt, but another answer or other metadata.
+        alike: The same of one prompt that no third task has, but another answer or other metadata.
     """
 
     training: int
@@ -60,22 +61,31 @@ def _examples(pairs: Sequence[tuple[str, str]]) -> list[str]:
 def compare(training: Iterable[SavedTask], evaluation: Iterable[SavedTask]) -> Hygiene:
     """Hold evaluation tasks against training tasks, by content and by prompt."""
     tested = {task.id: task for task in evaluation}
-    by_hash: dict[str, list[str]] = {}
-    by_words: dict[str, list[str]] = {}
-    for task in tested.values():
-        by_hash.setdefault(task.hash, []).append(task.id)
-        by_words.setdefault(_words(task.prompt), []).append(task.id)
+    by_hash = _gathered((task.hash, task.id) for task in tested.values())
+    by_words = _gathered((_words(task.prompt), task.id) for task in tested.values())
     same: dict[str, str] = {}
-    alike: dict[str, str] = {}
+    asked: dict[str, list[str]] = {}
     count = 0
     for task in training:
         count += 1
         for found in by_hash.get(task.hash, ()):
             same.setdefault(found, task.id)
-        for found in by_words.get(_words(task.prompt), ()):
-            alike.setdefault(found, task.id)
-    others = {one: other for one, other in alike.items() if one not in same}
-    return Hygiene(count, len(tested), tuple(same.items()), tuple(others.items()))
+        words = _words(task.prompt)
+        if words in by_words:
+            asked.setdefault(words, []).append(task.id)
+    alike = tuple(
+        (by_words[words][0], ids[0])
+        for words, ids in asked.items()
+        if len(ids) == len(by_words[words]) == 1 and by_words[words][0] not in same
+    )
+    return Hygiene(count, len(tested), tuple(same.items()), alike)
+
+
+def _gathered(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for key, value in pairs:
+        found.setdefault(key, []).append(value)
+    return found
 
 
 def _words(prompt: str) -> str:

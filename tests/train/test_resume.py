@@ -40,6 +40,14 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
 
 
+def learned(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / "learned.jsonl").open()]
+
+
+def played(out: Path) -> list[str]:
+    return sorted((out / "tasks.jsonl").read_text().splitlines())
+
+
 def sampled(out: Path) -> list[tuple[int, str, int]]:
     rows = [json.loads(line) for line in (out / "episodes.jsonl").open()]
     return sorted((row["step"], row["task_id"], row["index"]) for row in rows)
@@ -60,6 +68,8 @@ def test_two_and_two_steps_equal_four(tiny: Path, tmp_path: Path) -> None:
     assert same(weights(whole), weights(parts))
     assert metrics(whole) == metrics(parts)
     assert sampled(whole) == sampled(parts)
+    assert learned(whole) == learned(parts)
+    assert played(whole) == played(parts)
     before, after = (json.loads((out / "summary.json").read_text()) for out in (whole, parts))
     assert before["after"] == after["after"]
 
@@ -90,6 +100,8 @@ def test_a_run_killed_at_random_moments_loses_nothing(
     assert kills >= 3
     assert same(weights(out), weights(unbroken))
     assert metrics(out) == metrics(unbroken)
+    assert learned(out) == learned(unbroken)
+    assert played(out) == played(unbroken)
     assert [row["step"] for row in metrics(out)] == list(range(1, STEPS + 1))
     schedule = Schedule([f"train-{n}" for n in range(12)], 3, seed=0)
     expected = [(s, t, k) for s in range(STEPS) for t in schedule.tasks(s) for k in range(4)]
