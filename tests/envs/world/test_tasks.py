@@ -6,7 +6,9 @@ import pytest
 
 from agentgym.errors import ConfigError, UnknownTask
 from agentgym_envs.world.apps import APPS
+from agentgym_envs.world.database import Database
 from agentgym_envs.world.difficulty import LEVELS, level_of, points
+from agentgym_envs.world.episode import start
 from agentgym_envs.world.scenario import SPLITS, Scenario, complete, complete_if, log_in
 from agentgym_envs.world.scenarios import all_scenarios
 from agentgym_envs.world.scenarios.pay_basics import TotalSent
@@ -24,6 +26,15 @@ def test_scenario_declares_what_it_is(scenario: Scenario) -> None:
     for phrasing in scenario.phrasings:
         named = {name for _, name, _, _ in string.Formatter().parse(phrasing) if name}
         assert named <= params.keys(), phrasing
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=[each.name for each in SCENARIOS])
+def test_question_is_asked_only_where_an_answer_is_wanted(
+    scenario: Scenario, world: Database
+) -> None:
+    tasks = [situation_of(scenario, number, "small", 0) for number in (1, 2, 3)]
+    if all(start(world, task).expected.answer is None for task in tasks):
+        assert [text for text in scenario.phrasings if "?" in text] == []
 
 
 def test_each_scenario_has_three_tasks_in_its_split() -> None:

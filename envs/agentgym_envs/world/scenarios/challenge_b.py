@@ -129,9 +129,9 @@ class AcceptedToFile(Scenario):
     split = "test_challenge"
     apps = ("calendar", "files")
     phrasings = (
-        'Who has accepted the invitation to "{title}" on {day}? Write their email addresses, one a'
-        " line and nothing else, into a new file {path} and share it with the organizer, who"
-        " may read but not edit it.",
+        'Write the email addresses of all who have accepted the invitation to "{title}" on {day},'
+        " one a line and nothing else, into a new file {path} and share it with the organizer,"
+        " who may read but not edit it.",
         "Create the file {path} with one email address a line: those of all who have accepted"
         ' "{title}" on {day} in the calendar. Share it, for reading only, with whoever organizes'
         " this event.",

@@ -99,8 +99,8 @@ class ThankForLargest(Scenario):
     split = "dev"
     apps = ("pay",)
     phrasings = (
-        "Which is the largest payment that I received in pay in {month}? Like it and comment"
-        ' on it: "{text}"',
+        "Find the largest payment that I received in pay in {month}. Like it and comment on it:"
+        ' "{text}"',
         'Please leave the comment "{text}" on the biggest transaction of {month} that somebody'
         " sent to me in pay, and give it a like as well.",
         "Look at what I was sent with pay in {month}. The transaction with the highest amount gets"

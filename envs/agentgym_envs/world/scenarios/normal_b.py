@@ -112,8 +112,8 @@ class LabelByRelation(Scenario):
     phrasings = (
         'Create the mail label "{label}" and put it on every message in my inbox about the {cause},'
         " by its subject, from a contact whom my phone lists as {relation}.",
-        'Who is {relation} in my phone? Give their mails with "{cause}" in the subject the new'
-        ' label "{label}", as far as they are in the inbox.',
+        'Give the mails with "{cause}" in the subject that are from anybody who is {relation} in'
+        ' my phone the new label "{label}", as far as they are in the inbox.',
         'Label the mails in my inbox with "{label}" (make this label first) whose subject has'
         ' "{cause}" in it and whose sender is among my phone contacts with the relationship'
         " {relation}.",
@@ -219,8 +219,8 @@ class AlarmBeforeTrain(Scenario):
         " later, the last mail about it counts.",
         'Please create the phone alarm "{label}" (not repeated), {minutes} minutes before the'
         " departure of the train to {city}. The time is in the mails of {name}; take the latest.",
-        "When does the train to {city} leave, by the newest mail of {name} about it? I want a"
-        ' single alarm {minutes} minutes earlier, with the label "{label}".',
+        "The newest mail of {name} about the train to {city} says when it leaves. I want a single"
+        ' alarm {minutes} minutes earlier, with the label "{label}".',
     )
 
     def sample(self, db: Database, person: Row, rng: random.Random) -> Params | None:

@@ -325,7 +325,7 @@ class RemindLate(Scenario):
         " were reminded before.",
         "Some of my pay requests with {event} in the note are still pending. Send one reminder for"
         " each of them that has had none.",
-        "Who still owes me for the {event}? Send them a reminder in pay, unless there was one"
+        "Send whoever still owes me for the {event} a reminder in pay, unless there was one"
         " already for that request.",
     )
 

@@ -313,8 +313,8 @@ class MailOrderList(Scenario):
     phrasings = (
         'Send a mail with the subject "{subject}" to {email}. Its text must name every product in'
         " those of my shop orders that are shipped now, with its full name, and no others.",
-        "Which products are in my orders that the shop has shipped but not delivered? Mail their"
-        ' full names, and nothing from other orders, to {email}; subject "{subject}".',
+        "Look which products are in my orders that the shop has shipped but not delivered. Mail"
+        ' their full names, and nothing from other orders, to {email}; subject "{subject}".',
         '{email} wants to know what is on its way to me. Mail them, as "{subject}", the full names'
         " of all products in my shop orders with the status shipped, only those.",
     )
