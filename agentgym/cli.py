@@ -28,6 +28,7 @@ VERBS: Mapping[str, str] = {
     "train": "train a model by reinforcement learning",
     "sft": "make the starter policy from demonstrations",
     "eval": "evaluate a policy on suites and environments",
+    "compare": "compare two runs task by task, with a verdict",
     "suites": "list the suites that there are to evaluate on",
     "report": "write runs as one HTML file",
     "sandbox": "make an image for the Docker sandbox, or say what isolation is in force",

@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 from tyro.conf import Positional, arg
 
+from agentgym.compare_commands import compare_runs
 from agentgym.errors import EnvironmentFault, RunError
 from agentgym.eval_commands import evaluate, suites
 from agentgym.flags import parse, take
@@ -279,6 +280,7 @@ COMMANDS: Mapping[str, Callable[[list[str]], int]] = {
     "train": train,
     "sft": sft,
     "eval": evaluate,
+    "compare": compare_runs,
     "suites": suites,
     "report": report,
     "sandbox": sandbox,

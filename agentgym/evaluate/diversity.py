@@ -66,7 +66,7 @@ def solution(episode: Episode) -> str:
     - Where none was called: the texts of the actions, whatever their white space.
     """
     found = [parse(turn.action, turn.tool_calls).calls for turn in episode.turns]
-    calls = [_spelled(call) for turn in found for call in turn]
+    calls: list[Any] = [_spelled(call) for turn in found for call in turn]
     texts = calls or [" ".join(turn.action.split()) for turn in episode.turns]
     return hashlib.sha256(json.dumps(texts, sort_keys=True).encode()).hexdigest()
 

@@ -257,7 +257,12 @@ def pass_interval(
 def differences(before: Scores, after: Scores) -> dict[str, float]:
     """Return each task's mean after, less its mean before, of the tasks that both sides scored."""
     shared = (task for task in before if before[task] and after.get(task))
-    return {task: fmean(after[task]) - fmean(before[task]) for task in shared}
+    return {task: _less(fmean(after[task]), fmean(before[task])) for task in shared}
+
+
+def _less(after: float, before: float) -> float:
+    """Return the difference; exactly 0 where it is one of rounding."""
+    return 0.0 if math.isclose(after, before, rel_tol=1e-12) else after - before
 
 
 def paired(before: Scores, after: Scores, confidence: float = 0.95) -> Paired:
