@@ -131,16 +131,18 @@ def _counted(path: Path) -> dict[str, Any]:
 
 
 def _show_goals(label: str, goals: Any) -> None:
+    from agentgym.evaluate.display import printable
+
     counted = f"{goals.scored} episodes of {goals.tasks} tasks, {goals.unscored} unscored"
     table = Table(box=None, show_header=False)
-    table.add_row("environment", Text(label))
+    table.add_row("environment", Text(printable(label)))
     table.add_row("task goal completion", f"{_share(goals.tgc)} ({counted})")
     whole = f"{goals.scenarios} attempts at whole scenarios"
     table.add_row("scenario goal completion", f"{_share(goals.sgc)} ({whole})")
     for k, value in goals.pass_hat_k.items():
         table.add_row(f"pass^{k}", _share(value))
     for name, mean in goals.behaviour.items():
-        table.add_row(Text(name.replace("_", " ")), f"{mean:.2f} an episode")
+        table.add_row(Text(printable(name.replace("_", " "))), f"{mean:.2f} an episode")
     Console(highlight=False, markup=False).print(table)
 
 
