@@ -7,8 +7,8 @@ thread: a run then takes a minute and a half of one core, no engine's start amon
     python benchmarks/algorithms.py [--seeds 5] [--steps 40] [--presets rloo grpo ...] [--json]
 
 A run that was finished before is not run again. Beside success on held-out tasks: the mean success
-over the sampled tokens that all runs have (how fast it learns), and diversity, the share of
-different programs among a group's successes, at the end. Differences to the first preset are paired
+over the sampled tokens that all runs have (how fast it learns), and diversity, the chance that two
+successes of a group are different programs, at the end. Differences to the first preset are paired
 by seed, with Holm's correction. The picture, success against sampled tokens, is OUT/algorithms.svg.
 """
 
@@ -18,7 +18,7 @@ import json
 import os
 import subprocess
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -30,7 +30,9 @@ from report import Figure, arguments, report
 
 from agentgym.algorithms.presets import PRESETS
 from agentgym.evaluate.curve import curve_svg
-from agentgym.evaluate.statistics import mean_interval, paired
+from agentgym.evaluate.diversity import diversity, solution
+from agentgym.evaluate.statistics import holm, mean_interval, paired
+from agentgym.rollout.ledger import episode_from_json
 
 WINDOW = 5  # steps that a point of a curve is averaged over
 LAST = 5  # steps that diversity is taken from
@@ -46,8 +48,8 @@ class Trained:
     Attributes:
         tokens: Sampled up to the end of each step.
         success: Of the step's episodes, averaged over a window.
-        diversity: Different programs by successes, over the groups of the last steps that have
-            two successes or more; None where there is no such group.
+        diversity: The chance that two successes of a group differ, the mean over the groups of the
+            last steps that have two or more; None where there is no such group.
     """
 
     before: float
@@ -88,27 +90,27 @@ def train(preset: str, seed: int, steps: int, out: Path) -> Trained:
 def read(out: Path, summary: Mapping[str, Any]) -> Trained:
     """Read what a run has left in its folder."""
     rewards, tokens = defaultdict(list), defaultdict(int)
-    programs: dict[tuple[int, str], list[str]] = defaultdict(list)
+    programs: dict[str, Counter[str]] = defaultdict(Counter)
     for row in map(json.loads, (out / "episodes.jsonl").open()):
         step = row["step"]
         tokens[step] += sum(sum(sample["mask"]) for sample in row["samples"])
         if row["reward"] is not None:
             rewards[step].append(row["reward"])
         if row["reward"] == 1.0 and step >= summary["steps"] - LAST:
-            programs[step, row["task_id"]].append("\n".join(t["action"] for t in row["turns"]))
+            programs[f"{step} {row['task_id']}"][solution(episode_from_json(row))] += 1
     means = [fmean(rewards[step]) for step in sorted(rewards)]
     ends, total = [], 0
     for step in sorted(rewards):
         total += tokens[step]
         ends.append(total)
-    shares = [len(set(texts)) / len(texts) for texts in programs.values() if len(texts) > 1]
+    differ = diversity(programs).differ
     return Trained(
         summary["before"]["mean"],
         summary["after"]["mean"],
         summary["gain"]["ci95"][0],
         ends,
         [fmean(means[max(0, n - WINDOW + 1) : n + 1]) for n in range(len(means))],
-        fmean(shares) if shares else None,
+        differ and differ.mean,
     )
 
 
@@ -162,7 +164,7 @@ def figures_of(runs: Mapping[str, Sequence[Trained]]) -> Iterator[tuple[str, Fig
         )
         yield f"{name}: speed", Figure(fmean(speed), f"+- {half_width(speed):.3f}")
         if different:
-            yield f"{name}: diversity", Figure(fmean(different), "programs by success")
+            yield f"{name}: diversity", Figure(fmean(different), "two successes differ")
     worst = max(run.before for several in runs.values() for run in several)
     yield "held-out before", Figure.at_most(worst, BEFORE_LIMIT, "worst seed")
 
@@ -176,11 +178,10 @@ def differences(runs: Mapping[str, Sequence[Trained]]) -> Iterator[tuple[str, Fi
         for name, several in runs.items()
     }
     found = {name: paired(speeds[first], speeds[name]) for name in others}
-    bound = 0.0
-    for rank, name in enumerate(sorted(others, key=lambda name: found[name].p)):
-        bound = max(bound, min(1.0, found[name].p * (len(others) - rank)))
-        verdict = "real" if bound < 0.05 else "not shown"
-        yield f"speed, {name} - {first}", Figure(found[name].mean, f"p {bound:.3f}: {verdict}")
+    adjusted = holm([found[name].p for name in others])
+    for p, name in sorted(zip(adjusted, others, strict=True)):
+        verdict = "real" if p < 0.05 else "not shown"
+        yield f"speed, {name} - {first}", Figure(found[name].mean, f"p {p:.3f}: {verdict}")
 
 
 def main() -> int:
