@@ -62,6 +62,10 @@ def progress_line(progress: Progress, cost: float | None = None) -> str:
     parts += [f"{_name(row, rows)}{score_text(row.score)}" for row in rows if row.done]
     if errors := sum(row.errors for row in rows):
         parts.append(f"{errors} UNSCORED")
+    scored = [(row.turns, row.done - row.errors) for row in rows if row.turns is not None]
+    if scored:
+        turns = sum(mean * count for mean, count in scored) / sum(count for _, count in scored)
+        parts.append(f"{turns:.1f} turns an episode")
     return ", ".join([*parts, *_speed(progress, cost)])
 
 
