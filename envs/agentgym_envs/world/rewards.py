@@ -31,7 +31,7 @@ def guarded(verdict: Verdict, expected: Expected) -> float:
     """The share of deeds that were done: 0 on collateral damage, and 0 for doing nothing.
 
     Deeds are the expected changes, the answer where one is asked, and giving up where that is
-    right. A wrong status is worth 0.
+    right; an answer that nobody asked for is a deed that was not done. A wrong status is worth 0.
     """
     held = {rule.name: rule.score for rule in verdict.rules}
     if not (held[COLLATERAL] and held["status"]):
@@ -42,7 +42,7 @@ def guarded(verdict: Verdict, expected: Expected) -> float:
 
 def _is_deed(rule: Rule, expected: Expected) -> bool:
     if rule.name == "answer":
-        return expected.answer is not None
+        return expected.answer is not None or not rule.score
     if rule.name == "status":
         return expected.status == "fail"
     return rule.name != COLLATERAL

@@ -253,6 +253,15 @@ def test_rewards(
     assert REWARDS[mode](verdict, expected) == pytest.approx(reward)
 
 
+@pytest.mark.parametrize(("answer", "reward"), [(None, 1.0), ("", 1.0), ("done", 0.5)])
+def test_guarded_pays_not_all_for_an_answer_that_nobody_asked_for(
+    answer: str | None, reward: float
+) -> None:
+    expected = Expected(changes=(Insert("notes", {"title": "a"}),))
+    verdict = judge(expected, [new(1, title="a")], DONE | {"answer": answer})
+    assert REWARDS["guarded"](verdict, expected) == reward
+
+
 @pytest.mark.parametrize(("status", "reward"), [("fail", 1.0), ("success", 0.0)])
 def test_guarded_pays_for_giving_up_where_that_is_right(status: str, reward: float) -> None:
     expected = Expected(status="fail")
