@@ -71,6 +71,14 @@ print(*(row for row in ag.list_envs() if row.id.startswith("riddles/")))
     )
 
 
+def test_plugin_brings_a_suite(site):
+    code = """
+from agentgym.evaluate.suites import suite
+print(suite("riddles").description, suite("riddles").entries[0].rollouts)
+"""
+    assert python(site, code) == "every held-out riddle, four times 4"
+
+
 def test_plugin_is_not_loaded_for_other_namespaces(site):
     code = """
 import sys

@@ -4,11 +4,17 @@ __all__ = ["register_envs"]
 
 
 def register_envs() -> None:
-    """Register the environments; called by agentgym, imports nothing heavy."""
+    """Register environments and suites; called by agentgym, imports nothing heavy."""
+    from agentgym.evaluate.suites import register_suite
     from agentgym.registry import register
 
     register(
         "riddles/Riddles-v0",
         "agentgym_riddles.env:Riddles",
         description="one riddle, one answer",
+    )
+    register_suite(
+        "riddles",
+        [{"env": "riddles/Riddles-v0", "tasks": 10, "rollouts": 4}],
+        "every held-out riddle, four times",
     )
