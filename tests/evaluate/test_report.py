@@ -19,14 +19,16 @@ from made_runs import HOSTILE, made_episode, write_eval_run, write_train_run
 
 from agentgym.chat.toolcalls import call, render
 from agentgym.errors import RunError, UsageError
+from agentgym.evaluate.compare import compare
 from agentgym.evaluate.report import Report, watch, write_report
 from agentgym.evaluate.report.catalogue import Entry, catalogue, columns, outcome
 from agentgym.evaluate.report.choice import chosen
+from agentgym.evaluate.report.comparisons import comparisons, results_of
 from agentgym.evaluate.report.curves import charts
 from agentgym.evaluate.report.document import document, pack
 from agentgym.evaluate.report.findings import findings
 from agentgym.evaluate.report.gradient import mean_advantage, sample_view
-from agentgym.evaluate.report.overview import comparisons, run_overview
+from agentgym.evaluate.report.overview import run_overview
 from agentgym.evaluate.report.pages import Chunk
 from agentgym.evaluate.report.vocabulary import vocabulary
 from agentgym.evaluate.saved import SavedTask, open_run
@@ -231,16 +233,31 @@ def test_overview_of_a_training_that_goes_on_has_its_first_evaluation_alone(tmp_
     assert training["steps"] == 3
 
 
-def test_comparisons_are_paired_by_task() -> None:
-    before = {"e": {"a": [0.0], "b": [0.0], "c": [1.0]}, "only here": {"a": [1.0]}}
-    after = {"e": {"a": [1.0], "b": [1.0], "d": [1.0]}}
-    (row,) = comparisons([before, after])
-    assert (row["env"], row["second"], row["tasks"], row["only"]) == ("e", 1, 2, [1, 1])
-    assert row["gain"][0] == 1.0
+def test_comparisons_are_those_of_compare(tmp_path: Path) -> None:
+    runs = [
+        open_run(write_eval_run(tmp_path / name, envs=envs, tasks=tasks, seed=seed))
+        for name, envs, tasks, seed in (("a", ("e", "f"), 6, 0), ("b", ("e",), 5, 1))
+    ]
+    (found,) = comparisons([results_of(run, catalogue(run)) for run in runs])
+    told = compare(runs[0].path, runs[1].path)
+    (row,) = found["environments"]
+    tested = told.environments["e"].tested
+    assert tested is not None
+    assert row["gain"] == [tested.difference.mean, tested.difference.low, tested.difference.high]
+    assert (row["p"], row["tasks"], row["only"]) == (tested.p_holm, 5, [1, 0])
+    assert (found["run"], found["verdict"]) == (1, told.verdict)
+    assert row["verdict"] == told.environments["e"].verdict
 
 
-def test_comparisons_pass_over_environments_without_a_common_scored_task() -> None:
-    assert comparisons([{"e": {"a": [0.0]}}, {"e": {"a": [], "b": [1.0]}}]) == []
+def test_comparisons_pass_over_runs_that_have_nothing_in_common(tmp_path: Path) -> None:
+    one = open_run(write_eval_run(tmp_path / "a", envs=("e",)))
+    other = open_run(write_eval_run(tmp_path / "b", envs=("f",)))
+    begun = open_run(write_train_run(tmp_path / "c", finished=False))
+    (begun.path / "evaluations.jsonl").unlink()
+    results = [results_of(run, catalogue(run)) for run in (one, other, begun)]
+    assert results[2] is None
+    assert comparisons(results) == []
+    assert comparisons([None, results[0]]) == []
 
 
 def test_findings_warn_of_leaks_and_faults(tmp_path: Path) -> None:
@@ -332,6 +349,16 @@ def test_report_joins_what_the_gradient_saw_with_its_samples(tmp_path: Path) -> 
     assert len(pages["7"]["samples"][0]["gaps"]) == len(sampled)
     assert unpacked(file, "0-0")["tasks"]["0"]["gold"] == {"pear": 0}
     assert unpacked(file, "0-texts")["97"] == "a"
+
+
+def test_report_tells_apart_what_the_gradient_saw_of_a_task_that_came_twice(tmp_path: Path) -> None:
+    run = write_train_run(tmp_path / "run", steps=1)
+    for name in ("episodes.jsonl", "learned.jsonl"):
+        lines = (run / name).read_text().replace("train-0", "train-1")
+        (run / name).write_text(lines)
+    listed = unpacked(write_report([run], tmp_path / "r.html").path, "0-list")
+    dropped = [listed["texts"][number] for number in listed["dropped"]]
+    assert dropped == ["no signal"] * 4 + ["", "", "unscored", ""]
 
 
 def test_report_refuses_no_run_a_run_twice_and_what_is_none(tmp_path: Path) -> None:

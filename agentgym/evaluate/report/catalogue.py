@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from agentgym.evaluate.runner import SOLVED
 from agentgym.evaluate.saved import SavedGlance, SavedRun
+from agentgym.evaluate.statistics import SOLVED
 from agentgym.types import Episode
 
 __all__ = ["Entry", "Outcome", "catalogue", "columns", "outcome"]

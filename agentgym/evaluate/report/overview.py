@@ -1,4 +1,4 @@
-"""What a report says first: what ran, how well, what went wrong, and how runs differ."""
+"""What a report says first: what ran, how well, and what went wrong."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ from typing import Any
 
 from agentgym.evaluate.report.catalogue import Entry
 from agentgym.evaluate.saved import SavedRun
-from agentgym.evaluate.statistics import Interval, paired, score_interval
+from agentgym.evaluate.statistics import Interval, score_interval
 
-__all__ = ["comparisons", "run_overview", "scores_of"]
-
-_Scores = dict[str, dict[str, list[float]]]
+__all__ = ["run_overview", "scores_by_task"]
 
 
 def run_overview(run: SavedRun, entries: Sequence[Entry]) -> dict[str, Any]:
@@ -29,6 +27,7 @@ def run_overview(run: SavedRun, entries: Sequence[Entry]) -> dict[str, Any]:
     view: dict[str, Any] = {
         "name": run.name,
         "kind": run.kind,
+        "what": _what(run),
         "finished": summary is not None,
         "settings": _settings(run.config),
         "counts": _counts(entries),
@@ -39,6 +38,13 @@ def run_overview(run: SavedRun, entries: Sequence[Entry]) -> dict[str, Any]:
         "wall_s": _seconds((summary or {}).get("wall_s")),
     }
     return view
+
+
+def _what(run: SavedRun) -> str:
+    config = run.config
+    if run.kind == "eval":
+        return f"evaluation of {config['policy']}"
+    return f"training of {config.get('model')} on {config['env']} by {config['algorithm']}"
 
 
 def _settings(config: Mapping[str, Any]) -> list[list[str]]:
@@ -87,7 +93,7 @@ def _flat_score(summary: Mapping[str, Any]) -> dict[str, Any] | None:
 def _block(env: str, entries: Sequence[Entry], told: Mapping[str, Any] | None) -> dict[str, Any]:
     scored = [entry for entry in entries if entry.reward is not None]
     counted: dict[str, Any] = {
-        "score": _score(_by_task(scored)),
+        "score": _score(scores_by_task(scored)),
         "tasks": len({entry.task_id for entry in entries}),
         "scored": len(scored),
         "errors": len(entries) - len(scored),
@@ -113,7 +119,8 @@ def _number(value: Any) -> Any:
     return value.get("mean") if isinstance(value, Mapping) else value
 
 
-def _by_task(entries: Sequence[Entry]) -> dict[str, list[float]]:
+def scores_by_task(entries: Sequence[Entry]) -> dict[str, list[float]]:
+    """Return the rewards of the scored episodes, task by task."""
     scores: dict[str, list[float]] = defaultdict(list)
     for entry in entries:
         if entry.reward is not None:
@@ -149,39 +156,3 @@ def _training(run: SavedRun, summary: Mapping[str, Any] | None) -> dict[str, Any
     if gain and gain.get("mean") is not None:
         view["gain"] = [gain["mean"], *(gain.get("ci95") or [None, None]), gain.get("p")]
     return view
-
-
-def scores_of(run: SavedRun, entries: Sequence[Entry]) -> _Scores:
-    """Return the rewards by environment and task: of a training, those of its last evaluation."""
-    if run.kind == "train":
-        last = run.evaluations()[-1:]
-        env = str(run.config.get("env", ""))
-        return {env: last[0]["rewards"]} if last and last[0].get("rewards") else {}
-    by_env: dict[str, list[Entry]] = defaultdict(list)
-    for entry in entries:
-        by_env[entry.env].append(entry)
-    return {env: _by_task(of_env) for env, of_env in by_env.items()}
-
-
-def comparisons(scores: Sequence[_Scores]) -> list[dict[str, Any]]:
-    """Return each later run beside the first, paired by task, for each environment of both.
-
-    Args:
-        scores: As `scores_of` returns them, a run each.
-    """
-    rows = []
-    for second in range(1, len(scores)):
-        for env in scores[0].keys() & scores[second].keys():
-            before, after = scores[0][env], scores[second][env]
-            if not any(before[task] and after.get(task) for task in before):
-                continue
-            found = paired(before, after)
-            gain = _ends(Interval(found.mean, found.low, found.high))
-            rows.append({"env": env, "second": second, "gain": [*gain, found.p],
-                         "tasks": found.tasks, "only": _only(before, after)})  # fmt: skip
-    return rows
-
-
-def _only(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[int]:
-    """Return how many tasks only the one has, and only the other."""
-    return [len(before.keys() - after.keys()), len(after.keys() - before.keys())]

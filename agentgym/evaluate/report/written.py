@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +13,12 @@ from typing import Any
 from agentgym.errors import RunError, UsageError
 from agentgym.evaluate.report.catalogue import Entry, catalogue, columns
 from agentgym.evaluate.report.choice import chosen
+from agentgym.evaluate.report.comparisons import comparisons, results_of
 from agentgym.evaluate.report.curves import charts
 from agentgym.evaluate.report.document import document, pack
 from agentgym.evaluate.report.findings import findings
 from agentgym.evaluate.report.gradient import Learned, mean_advantage
-from agentgym.evaluate.report.overview import comparisons, run_overview, scores_of
+from agentgym.evaluate.report.overview import run_overview
 from agentgym.evaluate.report.pages import Chunk
 from agentgym.evaluate.report.vocabulary import vocabulary
 from agentgym.evaluate.saved import SavedRun, open_run
@@ -75,19 +76,19 @@ def write_report(
     if not opened or len({run.path.resolve() for run in opened}) < len(opened):
         raise UsageError("a report needs at least one run, each given once")
     packs: dict[str, str] = {}
-    views, scores, listed, paged = [], [], 0, 0
+    views, results, listed, paged = [], [], 0, 0
     for number, run in enumerate(opened):
         entries = catalogue(run)
         view, pages = _packed(run, entries, number, episodes // len(opened), packs)
         views.append(view)
-        scores.append(scores_of(run, entries))
+        results.append(results_of(run, entries) if len(opened) > 1 else None)
         listed, paged = listed + len(entries), paged + pages
     _name_apart(views, opened)
     finished = all(view["finished"] for view in views)
     overview = {
         "runs": views,
         "charts": charts(opened),
-        "comparisons": comparisons(scores),
+        "comparisons": comparisons(results),
         "written": time.strftime("%Y-%m-%d %H:%M"),
         "refresh_s": refresh_s,
     }
@@ -134,14 +135,20 @@ class _Learned:
     """
 
     def __init__(self, run: SavedRun, entries: Sequence[Entry], paged: set[int]) -> None:
-        numbers = {(e.step, e.task_id, e.index): e.number for e in entries}
+        numbers: dict[tuple[int, str, int], list[int]] = defaultdict(list)
+        for entry in entries:
+            numbers[entry.step, entry.task_id, entry.index].append(entry.number)
+        times: Counter[tuple[int, str, int, int]] = Counter()
         self.rows: dict[tuple[int, int], Learned] = {}
         self.advantages: dict[int, float | None] = {}
         self.dropped: dict[int, str] = {}
         for row in run.learned():
-            number = numbers.get((row["step"], row["task_id"], row["index"]))
-            if number is None:
+            key = row["step"], row["task_id"], row["index"]
+            time_of = times[*key, row["sample"]]  # a task may come twice in a step, in order
+            times[*key, row["sample"]] += 1
+            if time_of >= len(numbers.get(key, ())):
                 continue
+            number = numbers[key][time_of]
             self.advantages.setdefault(number, mean_advantage(row))
             if row["dropped"]:
                 self.dropped.setdefault(number, str(row["dropped"]))

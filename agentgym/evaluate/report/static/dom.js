@@ -28,7 +28,7 @@ const block = (text, kind = "") => {
 };
 
 const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
-const fixed = (value, digits = 3) => (isNumber(value) ? value.toFixed(digits) : "\u2013");
+const fixed = (value, digits = 3) => (isNumber(value) ? value.toFixed(digits).replace("-", "\u2212") : "\u2013");
 const signed = (value, digits = 3) =>
   !isNumber(value) ? "\u2013" : value === 0 ? "0" : `${value < 0 ? "\u2212" : "+"}${Math.abs(value).toFixed(digits)}`;
 const count = (value) => (isNumber(value) ? value.toLocaleString("en") : "\u2013");

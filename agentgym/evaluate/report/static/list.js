@@ -144,7 +144,7 @@ async function tasksPage(query) {
   const pages = Math.max(1, Math.ceil(rows.length / PAGE)), page = Math.min(Math.max(Number(query.page || 1), 1), pages);
   const go = (change) => { location.hash = address("tasks", { ...query, page: "", ...change }); };
   const cellOf = (cell, run) => cell.taskNumber === null ? el("td", {}, "\u2013") : el("td", {},
-    el("a", { href: address("episodes", { run, task: cell.taskNumber }) }, meter(mean(cell)), ` ${fixed(mean(cell), 2)}`),
+    el("a", { href: address("episodes", { run, task: cell.taskNumber }) }, meter(mean(cell), run), ` ${fixed(mean(cell), 2)}`),
     el("span", { class: "note" }, ` of ${cell.scored}${cell.errors ? `, ${plural(cell.errors, "error")}` : ""}`));
   return el("div", { class: "stack close" }, el("h1", { class: "sr" }, "Tasks"),
     el("form", { class: "filters", role: "search", submit: (event) => { event.preventDefault(); go({ q: event.target.elements.q.value }); } },
@@ -155,5 +155,5 @@ async function tasksPage(query) {
     pages > 1 && pager(page, pages, go));
 }
 
-const meter = (share) => svg("svg", { class: "meter", width: 60, height: 8, "aria-hidden": "true" },
+const meter = (share, run = 0) => svg("svg", { class: `meter c${run % 6}`, width: 60, height: 8, "aria-hidden": "true" },
   svg("rect", { class: "rail", width: 60, height: 8, rx: 2 }), svg("rect", { class: "fill", width: 60 * Math.min(Math.max(share || 0, 0), 1), height: 8, rx: 2 }));

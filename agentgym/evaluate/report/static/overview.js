@@ -2,7 +2,8 @@
 
 function overviewPage() {
   return el("div", { class: "stack" },
-    el("h1", { class: "sr" }, "Overview"),
+    el("header", { class: "headline" }, el("h1", {}, RUNS.length > 1 ? plural(RUNS.length, "run") : line(RUNS[0].name)),
+      el("p", { class: "note" }, RUNS.length > 1 ? RUNS.map((view) => line(view.name)).join(", ") : line(RUNS[0].what))),
     RUNS.length > 1 ? sideBySide() : hero(RUNS[0], 0),
     comparisonPart(),
     RUNS.map(findingsPart),
@@ -98,13 +99,20 @@ function sideBySide() {
 function comparisonPart() {
   const found = OVERVIEW.comparisons;
   if (!found.length) return null;
-  const reach = Math.max(...found.flatMap(({ gain }) => gain.slice(0, 3)).filter(isNumber).map(Math.abs), 0.1);
-  return el("section", {}, el("h2", {}, "Differences, paired by task"),
-    el("p", { class: "note" }, "Each run less ", runName(0), ", over the tasks of both, with 95% intervals over tasks."),
-    table(["Run", "Environment", ...heads("Difference"), "", "95% interval", "p", "Tasks"], found.map(({ env, second, gain, tasks, only }) => [
-      runName(second), line(env), right(signed(gain[0])), intervalBar(gain, [-reach, reach], second), range(gain[1], gain[2]), pValue(gain[3]),
-      `${count(tasks)}${only[0] || only[1] ? `; ${only[0]} and ${only[1]} of one run only` : ""}`]), { label: "Differences" }));
+  const gains = found.flatMap(({ environments }) => environments.flatMap(({ gain }) => gain || []));
+  const reach = Math.max(...gains.filter(isNumber).map(Math.abs), 0.1);
+  return el("section", { class: "stack close" }, el("h2", {}, "Differences, paired by task"),
+    el("p", { class: "note" }, "A is ", runName(0), ", B the run that is named: B less A over the tasks of both, with 95% intervals over tasks, and p with Holm's correction over environments."),
+    found.map(({ run, verdict, warnings, environments }) => el("div", {},
+      el("p", { class: "verdictline" }, runName(run), ": ", line(verdict)),
+      table(["Environment", ...heads("Difference"), "", ...heads("95% interval", "p", "Tasks"), "Verdict"], environments.map((row) => differenceRow(row, run, reach)), { label: "Differences" }),
+      warnings.map((text) => el("p", { class: "note" }, "Mind: ", line(text))))));
 }
+
+const differenceRow = ({ env, gain, p, tasks, only, verdict }, run, reach) => [
+  line(env), right(signed(gain?.[0])), gain ? intervalBar(gain, [-reach, reach], run) : "", right(gain ? range(gain[1], gain[2]) : ""),
+  right(pValue(p).replace(/^p (= )?/, "")), right([count(tasks), only.some(Boolean) && el("div", { class: "note" }, `${only[0]} and ${only[1]} of one run`)]),
+  el("td", { class: "note verdictcell" }, line(verdict))];
 
 function findingsPart({ findings, reasons, name }, run) {
   if (!findings.length) return null;
@@ -135,10 +143,10 @@ function blocksPart({ blocks }, run) {
   const span = [Math.min(0, ...ends), Math.max(1, ...ends)];
   const tries = [...new Set(blocks.flatMap(({ passes }) => (passes || []).map(([k]) => k)))].filter((k) => k !== "1");
   return el("section", {}, el("h2", {}, RUNS.length > 1 ? ["Environments of ", runName(run)] : "Environments"),
-    table(["Environment", ...heads("Score"), "", "95% interval", ...heads(...tries.map((k) => `pass@${k}`), "Tasks", "Scored", "Limits", "Errors", "Turns", "Tokens")],
+    table(["Environment", ...heads("Score"), "", ...heads("95% interval", ...tries.map((k) => `pass@${k}`), "Tasks", "Scored", "Limits", "Errors", "Turns", "Tokens")],
       blocks.map((b) => [
         el("td", {}, el("a", { href: `#/episodes?run=${run}&env=${encoded(b.env)}` }, line(b.env)), b.split && el("span", { class: "note" }, ` ${line(b.split)}`)),
-        right(b.score ? fixed(b.score[0]) : "none"), b.score ? intervalBar(b.score, span, run) : "", b.score ? range(b.score[1], b.score[2]) : "",
+        right(b.score ? fixed(b.score[0]) : "none"), b.score ? intervalBar(b.score, span, run) : "", right(b.score ? range(b.score[1], b.score[2]) : ""),
         ...tries.map((k) => right(fixed((b.passes || []).find(([at]) => at === k)?.[1]))),
         right(count(b.tasks)), right(count(b.scored)), right(count(b.limits)),
         el("td", { class: `num ${b.errors ? "bad" : ""}` }, count(b.errors)), right(fixed(b.turns, 2)), right(count(b.sampled))]), { label: "Environments" }));

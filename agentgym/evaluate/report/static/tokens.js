@@ -1,9 +1,9 @@
 // What the gradient saw: every token with its role, log-probabilities, ratio and advantage.
 
 const SCALES = {
-  advantage: { label: "Advantage", of: (t) => t.advantage, bounds: [0.1, 0.3, 0.7], words: ["pushed up", "pushed down", "no advantage"] },
-  ratio: { label: "Ratio learner / sampler", of: (t) => (t.ratio === null ? null : t.ratio - 1), zero: 0.001, bounds: [0.01, 0.05, 0.2], words: ["learner likes it more", "learner likes it less", "as sampled"] },
-  surprise: { label: "Surprise", of: (t) => (t.sampled ? -t.behaviour : null), zero: 0.1, bounds: [0.5, 1, 3], words: ["unlikely when sampled", "", "likely"] },
+  advantage: { label: "Advantage", of: (t) => t.advantage, bounds: [0.1, 0.3, 0.7], words: ["pushed up (line above)", "pushed down (line below)", "no advantage"] },
+  ratio: { label: "Ratio learner / sampler", of: (t) => (t.ratio === null ? null : t.ratio - 1), zero: 0.001, bounds: [0.01, 0.05, 0.2], words: ["likelier to the learner (line above)", "less likely (line below)", "as sampled"] },
+  surprise: { label: "Surprise", of: (t) => (t.sampled ? -t.behaviour : null), zero: 0.1, bounds: [0.5, 1, 3], words: ["unlikely when sampled (line above)", "", "likely"] },
   role: { label: "Role", of: () => null },
 };
 const ROLES = ["system", "user", "assistant", "tool", "template"];
@@ -103,7 +103,7 @@ function legendOf(by, tokens) {
   if (by === "role") return el("ul", { class: "legend tokens" }, ROLES.map((role) => item(`r-${role}`, role)));
   const { bounds, words } = SCALES[by];
   const items = [item("read", "read: mask 0"), item("up1", `${words[0]}, up to ${bounds[0]}`), item("up2", `to ${bounds[1]}`), item("up3", `to ${bounds[2]}`), item("up4", "more")];
-  if (words[1]) items.push(item("down1", `${words[1]} (dashed), up to ${bounds[0]}`), item("down2", `to ${bounds[1]}`), item("down3", `to ${bounds[2]}`), item("down4", "more"));
+  if (words[1]) items.push(item("down1", `${words[1]}, up to ${bounds[0]}`), item("down2", `to ${bounds[1]}`), item("down3", `to ${bounds[2]}`), item("down4", "more"));
   items.push(item("zero", words[2]));
   if (tokens.some((t) => !t.kept)) items.push(item("up2 masked", "masked out (struck)"));
   if (tokens.some((t) => t.dropped)) items.push(item("zero dropped", "not learned from (hatched)"));
@@ -144,9 +144,9 @@ function tokenView(tokens, by) {
 const tokenText = (text) => visible(text).replace(/\n/g, "\u21b5\n").replace(/\t/g, "\u21e5\t");
 
 function tokenFacts(t, i, total) {
-  const facts = [["Place", `${count(i + 1)} of ${count(total)}`], ["Id", String(t.id)], ["Role", t.role], ["Loss mask", t.sampled ? "1, sampled" : "0, read"]];
+  const facts = [["Place", `${count(i + 1)} / ${count(total)}`], ["Id", String(t.id)], ["Role", t.role], ["Loss mask", t.sampled ? "1" : "0"]];
   if (t.sampled) {
-    facts.push(["Sampler's log-probability", fixed(t.behaviour)], ["Learner's", fixed(t.learner, 4)], ["Ratio", fixed(t.ratio, 4)], ["Advantage", signed(t.advantage)],
+    facts.push(["Behaviour log-prob.", fixed(t.behaviour)], ["Learner log-prob.", fixed(t.learner, 4)], ["Ratio", fixed(t.ratio, 4)], ["Advantage", signed(t.advantage)],
       ["In the gradient", !t.learned ? "not on record" : t.dropped ? `no: ${line(t.dropped)}` : t.kept ? "yes" : "no: masked by its ratio"], ["Weights", String(t.version)]);
   }
   return el("div", {}, el("p", { class: "tokentext" }, el("code", {}, tokenText(t.text))),
