@@ -142,7 +142,7 @@ def _show_goals(label: str, goals: Any) -> None:
     for k, value in goals.pass_hat_k.items():
         table.add_row(f"pass^{k}", _share(value))
     for name, mean in goals.behaviour.items():
-        table.add_row(Text(printable(name.replace("_", " "))), f"{mean:.2f} an episode")
+        table.add_row(Text(printable(name)), f"{mean:.2f} an episode")
     Console(highlight=False, markup=False).print(table)
 
 
