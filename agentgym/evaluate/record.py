@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
@@ -109,23 +110,22 @@ class Record:
         self._turns[label] = sampled + outcome.sampled_tokens, prompt + outcome.prompt_tokens
 
     def _read_episodes(self) -> None:
-        """Take what is on record, and write the file anew where not all of it is to stay."""
-        dropped = False
-        aside = self._episodes.with_suffix(".tmp")
-        with aside.open("wb") as kept:
-            for line, row in _rows(self._episodes):
-                outcome = self._outcome(row) if row is not None else None
-                if outcome is None or outcome.reward is None:
-                    dropped = True
-                else:
-                    kept.write(line)
-            if dropped:
-                kept.flush()
-                os.fsync(kept.fileno())
+        """Take what is on record; where not all of it is to stay, write the rest anew."""
+        dropped = set()
+        for number, (_, row) in enumerate(_rows(self._episodes)):
+            outcome = self._outcome(row) if row is not None else None
+            if outcome is None or outcome.reward is None:
+                dropped.add(number)
         if dropped:
-            aside.replace(self._episodes)
-        else:
-            aside.unlink()
+            self._drop(dropped)
+
+    def _drop(self, numbers: AbstractSet[int]) -> None:
+        aside = self._episodes.with_suffix(".tmp")
+        with aside.open("wb") as kept, self._episodes.open("rb") as lines:
+            kept.writelines(line for number, line in enumerate(lines) if number not in numbers)
+            kept.flush()
+            os.fsync(kept.fileno())
+        aside.replace(self._episodes)
 
     def _outcome(self, row: Mapping[str, Any]) -> Outcome | None:
         """Note an episode's outcome and return it; None if it is on record already."""

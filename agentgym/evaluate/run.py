@@ -82,7 +82,7 @@ def evaluate_run(
     Args:
         config: What to evaluate, and how.
         policy: Who acts; None makes the one that ``config`` names, if anything is to be played.
-        say: Called with one line about what is begun.
+        say: Called with a line about what is on record already.
         console: Where the progress is shown; None shows nothing.
 
     Raises:
@@ -93,20 +93,21 @@ def evaluate_run(
     price = _price(config)
     if policy is None:
         policy_maker(config.policy)  # a misspelt name is told before there is a folder
-    settings = _settings(config, entries, None if policy else model_folder(config.policy))
+    settings = _settings(config, entries, None if policy else model_folder(config.policy, say))
     with RunFolder(settings, FREE) as folder, Record(folder.path) as record:
         if not record.scored and not record.lost:
             folder.file("tasks.jsonl").unlink(missing_ok=True)  # of a run that came to nothing
         log = TaskLog(folder.file("tasks.jsonl"))
         found = stages(entries, log, open_run(folder.path).tasks())
         run = _Run(config, found, record, price)
-        if run.todo:
-            folder.file("summary.json").unlink(missing_ok=True)  # it will not be true any more
-            if run.before:
-                say(f"going on: {run.before} episodes are on record, {run.todo} are to be played")
-            run.play(policy, console)
-        else:
-            say(f"the run in '{folder.path}' is finished; nothing is left to play")
+        if run.before:
+            say(run.taken_up(folder.path))
+        if run.todo and not run.is_spent():
+            with contextlib.ExitStack() as stack:
+                if policy is None:
+                    policy = stack.enter_context(contextlib.closing(resolve(config.policy)))
+                folder.file("summary.json").unlink(missing_ok=True)  # soon it is not true any more
+                run.play(policy, console)
         summary = run.summary()
         record.sync()
         write_json(folder.file("summary.json"), summary)
@@ -168,24 +169,24 @@ class _Run:
         lost = self._record.lost.get(stage.label, ())
         return missing(stage, self._scored(stage.label), lost)
 
-    def play(self, policy: Policy | None, console: Console | None) -> None:
-        """Play what is left, as far as the money goes."""
-        if self._is_spent():
-            return
+    def taken_up(self, path: Path) -> str:
+        """Return a line about what is there and what is to be done."""
+        if not self.todo:
+            return f"the run in '{path}' is finished; nothing is left to play"
+        return f"going on in '{path}': {self.before} episodes are on record, {self.todo} to play"
+
+    def play(self, policy: Policy, console: Console | None) -> None:
+        """Play what is left."""
         config = self._config
-        with contextlib.ExitStack() as stack:
-            if policy is None:
-                policy = stack.enter_context(contextlib.closing(resolve(config.policy)))
-            sampling = SamplingParams(config.max_tokens, config.temperature)
-            attempts = {
-                stage.label: Attempts(policy, stage.env, sampling, _limits(config), config.retries)
-                for stage in self._stages
-            }
-            player = Player(attempts, self._progress.began, self._ended, config.concurrency)
-            for stage in self._stages:
-                player.add(stage.label, self._left[stage.label], config.seed)
-            self._player = player
-            wait_for(self._watched(console))
+        sampling = SamplingParams(config.max_tokens, config.temperature)
+        attempts = {
+            stage.label: Attempts(policy, stage.env, sampling, _limits(config), config.retries)
+            for stage in self._stages
+        }
+        self._player = Player(attempts, self._progress.began, self._ended, config.concurrency)
+        for stage in self._stages:
+            self._player.add(stage.label, self._left[stage.label], config.seed)
+        wait_for(self._watched(console))
 
     async def _watched(self, console: Console | None) -> None:
         if console is None:
@@ -203,10 +204,11 @@ class _Run:
         self.played += 1
         if outcome.reward is None:
             self._errors[label].append(outcome)
-        if self._is_spent():
+        if self.is_spent():
             self._player.stop()
 
-    def _is_spent(self) -> bool:
+    def is_spent(self) -> bool:
+        """Tell whether the run has cost what it may."""
         most, cost = self._config.max_cost, self.cost()
         return most is not None and cost is not None and cost >= most
 

@@ -59,17 +59,18 @@ def policy_maker(text: str) -> Callable[[Mapping[str, Any]], Policy]:
     raise UnknownPolicy(f"no policy '{text}'; {hint}{_FORMS}")
 
 
-def model_folder(text: str) -> Path | None:
+def model_folder(text: str, progress: Callable[[str], None] | None = None) -> Path | None:
     """Return the folder of a policy's weights; None where it has none on this machine.
 
     Args:
         text: The policy's name, as of `resolve`. The starter is made if it is not there.
+        progress: Called with a line now and then while it is made.
     """
     name, _, model = text.partition(":")
     if text == "starter":
         from agentgym.train.starter import ensure_starter
 
-        return ensure_starter()
+        return ensure_starter(progress=progress)
     if name in _BY_WEIGHTS:
         return _model_folder(Path(_without_url(model)))
     return None if name in POLICIES else _model_folder(Path(text).expanduser())
