@@ -35,7 +35,7 @@ VERBS: Mapping[str, str] = {
     "reward-model": "train a reward model on preference pairs, or watch one",
     "dpo": "train a model on preference pairs, without a reward model",
     "math": "judge answers of mathematics, and say which rule decided",
-    "world": "serve an episode of the API world to an MCP client",
+    "world": "serve an episode of the API world to an MCP client, or count goals",
     "doctor": "say what this machine can do, and what is missing",
 }
 
