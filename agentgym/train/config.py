@@ -7,7 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from agentgym.algorithms.presets import Algorithm, mixed
 from agentgym.errors import ConfigError
@@ -119,6 +119,7 @@ class TrainConfig(BaseModel):
     ] = None
     baseline: Annotated[
         str | None,
+        BeforeValidator(lambda value: str(value) if isinstance(value, int | float) else value),
         Field(
             description="Of reinforce: none, batch_mean, moving_average or a number; of "
             "reinforce_pp: none or group_mean."
@@ -333,12 +334,6 @@ class TrainConfig(BaseModel):
                     f"no setting '{name}'; {perhaps_you_meant(name, cls.model_fields)}"
                 )
         return values
-
-    @field_validator("baseline", mode="before")
-    @classmethod
-    def _constant(cls, value: Any) -> Any:
-        """Take a number where a name could be."""
-        return str(value) if isinstance(value, int | float) else value
 
     @model_validator(mode="after")
     def _sampled_somehow(self) -> TrainConfig:
