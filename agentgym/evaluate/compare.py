@@ -68,7 +68,12 @@ def compare_results(
     pairs = {label: (a.environments[label], b.environments[label]) for label in shared}
     tested = _tested(pairs, alpha, power)
     rows = {label: _compared(*pairs[label], tested.get(label), alpha, power) for label in shared}
-    warnings = settings_that_differ(a.settings, b.settings, shared)
+    warnings = [
+        f"{name} is not finished, so its figures are those of what was played so far"
+        for name, side in (("A", a), ("B", b))
+        if not side.finished
+    ]
+    warnings += settings_that_differ(a.settings, b.settings, shared)
     for label, pair in pairs.items():
         warnings += [f"{label}: {text}" for text in concerns(*pair)]
     only_a = tuple(sorted(a.environments.keys() - pairs.keys()))

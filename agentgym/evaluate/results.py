@@ -51,12 +51,14 @@ class Results:
         policy: What was evaluated.
         settings: Of the run, as its ``config.json`` has them.
         environments: Label to results.
+        finished: Whether the run has reached its end.
     """
 
     name: str
     policy: str
     settings: Mapping[str, Any] = field(repr=False)
     environments: Mapping[str, TaskResults]
+    finished: bool = True
 
 
 def open_results(run: str | Path) -> Results:
@@ -106,7 +108,8 @@ def _evaluation(saved: SavedRun) -> Results:
         label: _by_task(outcomes, hashes.get(label, {}), solutions.get(label, {}))
         for label, outcomes in rewards.items()
     }
-    return Results(saved.name, str(saved.config["policy"]), saved.config, found)
+    policy = str(saved.config["policy"])
+    return Results(saved.name, policy, saved.config, found, saved.summary() is not None)
 
 
 def _by_task(
@@ -135,7 +138,8 @@ def _training(saved: SavedRun, step: int | None) -> Results:
         raise RunError(f"'{saved.path}' has no evaluation after {step} steps, only after {made}")
     row, env = rows[step], saved.config["env"]
     found = TaskResults(row["rewards"], None, row["unscored"], _hashes(saved).get(env, {}))
-    return Results(saved.name, f"{saved.name} after {step} steps", saved.config, {env: found})
+    policy = f"{saved.name} after {step} steps"  # whole, even if the training goes on
+    return Results(saved.name, policy, saved.config, {env: found})
 
 
 def _hashes(saved: SavedRun) -> dict[str, dict[str, str]]:

@@ -1,8 +1,8 @@
 """The statistics of an evaluation, on the standard library alone.
 
-Rollouts of one task resemble each other, so the task is the unit: intervals are Student's t over
-task means. Counting every rollout as independent gives intervals that are far too narrow. Every
-formula that a report shows is here, or is exported here.
+Rollouts of one task resemble each other, so the task is the unit: intervals are over task means.
+Counting every rollout as independent gives intervals that are far too narrow. Every formula that a
+report shows is here, or is exported here.
 
 Sources: Miller 2024, "Adding Error Bars to Evals", arXiv 2411.00640 (tasks as clusters, pairing,
 power); Bowyer et al. 2025, "Don't Use the CLT in LLM Evals With Fewer Than a Few Hundred
@@ -57,14 +57,14 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Paired:
-    """A difference paired by task: after minus before.
+    """A difference of two means: after minus before.
 
     Attributes:
-        mean: Mean over tasks of the differences of their means.
+        mean: The difference; where tasks are paired, the mean of their differences.
         low: Lower end of the confidence interval.
         high: Upper end of the confidence interval.
         p: Two-sided p-value of a zero difference.
-        tasks: How many tasks both sides have.
+        tasks: How many tasks it is of.
     """
 
     mean: float

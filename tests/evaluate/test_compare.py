@@ -41,6 +41,7 @@ def write_eval(folder: Path, environments: Mapping[str, Scores], **settings: Any
     folder.mkdir()
     config = {"policy": "oracle", "temperature": 1.0, **settings}
     (folder / "config.json").write_text(json.dumps(config))
+    (folder / "summary.json").write_text("{}")
     lines = [
         episode_to_json(0, _episode(task, n, score), env=label)
         for label, scores in environments.items()
@@ -228,6 +229,14 @@ def test_compare_warns_where_a_task_is_not_the_same_any_more(tmp_path: Path) -> 
     assert found.warnings == (
         f"{ENV}: 1 of 2 shared tasks have other contents in the two runs, so the same id is not "
         "the same task: 't0'",
+    )
+
+
+def test_compare_warns_of_a_run_that_is_not_finished(tmp_path: Path) -> None:
+    runs = [write_eval(tmp_path / name, {ENV: tasks([1.0, 1.0])}) for name in ("a", "b")]
+    (runs[1] / "summary.json").unlink()
+    assert compare(*runs).warnings == (
+        "B is not finished, so its figures are those of what was played so far",
     )
 
 
