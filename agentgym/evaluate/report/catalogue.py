@@ -10,7 +10,7 @@ from agentgym.evaluate.saved import SavedGlance, SavedRun
 from agentgym.evaluate.statistics import SOLVED
 from agentgym.types import Episode
 
-__all__ = ["Entry", "Outcome", "catalogue", "columns", "outcome"]
+__all__ = ["Entry", "Groups", "Outcome", "catalogue", "columns", "entry_of", "outcome"]
 
 _GLIMPSE = 120  # characters of a prompt in the list
 
@@ -65,11 +65,11 @@ def outcome(episode: Episode) -> Outcome:
 
 def catalogue(run: SavedRun) -> list[Entry]:
     """Read every episode of a run, without its samples."""
-    groups = _Groups()
-    return [_entry(number, glance, groups) for number, glance in enumerate(run.glances())]
+    groups = Groups()
+    return [entry_of(number, glance, groups) for number, glance in enumerate(run.glances())]
 
 
-class _Groups:
+class Groups:
     """Numbers groups as their first episodes come; a task played anew is another group."""
 
     def __init__(self) -> None:
@@ -77,6 +77,7 @@ class _Groups:
         self._count = 0
 
     def number(self, env: str, step: int, episode: Episode) -> int:
+        """Return the number of the group that the next episode is of."""
         key = (env, step, episode.task_id, episode.seed)
         number, indices = self._open.get(key, (-1, {episode.index}))
         if episode.index in indices:
@@ -87,7 +88,14 @@ class _Groups:
         return number
 
 
-def _entry(number: int, glance: SavedGlance, groups: _Groups) -> Entry:
+def entry_of(number: int, glance: SavedGlance, groups: Groups) -> Entry:
+    """Return the line of an episode, the next of its run.
+
+    Args:
+        number: Its place in the run.
+        glance: It.
+        groups: Those of all episodes before it.
+    """
     saved, episode = glance.saved, glance.saved.episode
     return Entry(
         number,

@@ -20,7 +20,10 @@ from typing import Any
 
 __all__ = ["document", "pack"]
 
-_SCRIPTS = ("dom", "store", "chart", "overview", "list", "episode", "tokens", "group", "main")
+_SCRIPTS = (
+    *("dom", "store", "query", "chart", "figures", "overview", "list", "tasks"),
+    *("episode", "verdict", "samples", "tokens", "group", "main"),
+)
 _POLICY = (
     "default-src 'none'; script-src '{script}'; style-src '{style}'; base-uri 'none'; "
     "form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"

@@ -15,22 +15,36 @@ function fill(node, props, children) {
 }
 
 // Characters that are not seen, or that turn the order of others round, are shown by their codes.
-const visible = (text) => String(text).replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (char) => {
-  if (char === "\n" || char === "\t" || char === "\u200d") return char;
-  return `\u2039U+${char.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}\u203a`;
-});
+const visible = (text) =>
+  String(text).replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (char) => {
+    if (char === "\n" || char === "\t" || char === "\u200d") return char;
+    return `\u2039U+${char.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}\u203a`;
+  });
 
 const line = (text) => visible(text).replace(/\s+/g, " ");
 const block = (text, kind = "") => {
   const tall = text.length > 2000 || text.split("\n").length > 30;
-  return el("pre", { class: `text ${kind} ${tall ? "tall" : ""}`, tabindex: tall ? 0 : null,
-    role: tall ? "region" : null, "aria-label": tall ? "long text" : null }, visible(text));
+  return el(
+    "pre",
+    {
+      class: `text ${kind} ${tall ? "tall" : ""}`,
+      tabindex: tall ? 0 : null,
+      role: tall ? "region" : null,
+      "aria-label": tall ? "long text" : null,
+    },
+    visible(text),
+  );
 };
 
 const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
-const fixed = (value, digits = 3) => (isNumber(value) ? value.toFixed(digits).replace("-", "\u2212") : "\u2013");
+const fixed = (value, digits = 3) =>
+  isNumber(value) ? value.toFixed(digits).replace("-", "\u2212") : "\u2013";
 const signed = (value, digits = 3) =>
-  !isNumber(value) ? "\u2013" : value === 0 ? "0" : `${value < 0 ? "\u2212" : "+"}${Math.abs(value).toFixed(digits)}`;
+  !isNumber(value)
+    ? "\u2013"
+    : value === 0
+      ? "0"
+      : `${value < 0 ? "\u2212" : "+"}${Math.abs(value).toFixed(digits)}`;
 const count = (value) => (isNumber(value) ? value.toLocaleString("en") : "\u2013");
 const reward = (value) => (isNumber(value) ? String(Number(value.toPrecision(4))) : "\u2013");
 const plural = (number, noun) => `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
@@ -48,15 +62,30 @@ const OUTCOMES = {
   l: { name: "limit", mark: "\u25f7" },
   e: { name: "error", mark: "!" },
 };
-const pill = (code) => el("span", { class: `pill ${OUTCOMES[code].name}` },
-  el("span", { "aria-hidden": "true" }, OUTCOMES[code].mark), ` ${OUTCOMES[code].name}`);
+const pill = (code) =>
+  el(
+    "span",
+    { class: `pill ${OUTCOMES[code].name}` },
+    el("span", { "aria-hidden": "true" }, OUTCOMES[code].mark),
+    ` ${OUTCOMES[code].name}`,
+  );
 
 function table(head, rows, props = {}) {
-  const cell = (tag) => (value) => value instanceof HTMLTableCellElement ? value : el(tag, {}, value);
-  return el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": props.label || "table" },
-    el("table", { class: props.class },
+  const cell = (tag) => (value) => (value instanceof HTMLTableCellElement ? value : el(tag, {}, value));
+  return el(
+    "div",
+    { class: "scroll", tabindex: 0, role: "region", "aria-label": props.label || "table" },
+    el(
+      "table",
+      { class: props.class },
       head && el("thead", {}, el("tr", {}, head.map(cell("th")))),
-      el("tbody", {}, rows.map((row) => el("tr", {}, row.map(cell("td")))))));
+      el(
+        "tbody",
+        {},
+        rows.map((row) => el("tr", {}, row.map(cell("td")))),
+      ),
+    ),
+  );
 }
 const right = (value, kind = "") => el("td", { class: `num ${kind}` }, value);
 const heads = (...names) => names.map((name) => el("th", { class: "num", scope: "col" }, name));

@@ -5,120 +5,235 @@ const TABS = { "": "Conversation", tokens: "Gradient", group: "Siblings" };
 async function episodePage(run, number, tab, query) {
   const all = await entries(run);
   const entry = all[number];
-  if (!entry) return el("p", { class: "empty" }, "There is no such episode. ", el("a", { href: "#/episodes" }, "Show all"));
+  if (!entry)
+    return el(
+      "p",
+      { class: "empty" },
+      "There is no such episode. ",
+      el("a", { href: "#/episodes" }, "Show all"),
+    );
   const found = await opened(entry);
-  if (!found) return el("p", { class: "empty" }, "This episode has no page in this report: --episodes asks for more. ", el("a", { href: "#/episodes" }, "Show all"));
+  if (!found)
+    return el(
+      "p",
+      { class: "empty" },
+      "This episode has no page in this report: --episodes asks for more. ",
+      el("a", { href: "#/episodes" }, "Show all"),
+    );
   const siblings = all.filter((other) => other.group === entry.group);
-  const views = { "": () => conversation(entry, found), tokens: () => tokensPart(entry, found, query), group: () => groupPart(siblings, query) };
-  return el("div", { class: "stack episode" },
+  const views = {
+    "": () => conversation(entry, found),
+    tokens: () => tokensPart(entry, found, query),
+    group: () => groupPart(siblings, query),
+  };
+  return el(
+    "div",
+    { class: "stack episode" },
     await episodeHead(entry, query),
-    el("nav", { class: "tabs", "aria-label": "Views of the episode" }, Object.entries(TABS).map(([name, label]) =>
-      el("a", { href: address(`episode/${run}/${number}${name && `/${name}`}`, kept(query)), "aria-current": tab === name ? "page" : null },
-        label, name === "group" && el("span", { class: "count" }, String(siblings.length))))),
-    await (views[tab] || views[""])());
+    el(
+      "nav",
+      { class: "tabs", "aria-label": "Views of the episode" },
+      Object.entries(TABS).map(([name, label]) =>
+        el(
+          "a",
+          {
+            href: address(`episode/${run}/${number}${name && `/${name}`}`, kept(query)),
+            "aria-current": tab === name ? "page" : null,
+          },
+          label,
+          name === "group" && el("span", { class: "count" }, String(siblings.length)),
+        ),
+      ),
+    ),
+    await (views[tab] || views[""])(),
+  );
 }
 
 // What of the address belongs to the list that the reader came from.
-const kept = ({ run, env, task, group, outcome, q, sort, from, to, paged }) => ({ run, env, task, group, outcome, q, sort, from, to, paged });
+const kept = ({ run, env, task, group, outcome, q, sort, from, to, paged }) => ({
+  run,
+  env,
+  task,
+  group,
+  outcome,
+  q,
+  sort,
+  from,
+  to,
+  paged,
+});
 
 async function episodeHead(entry, query) {
   const { rows } = await filtered(query);
   const paged = rows.filter((e) => e.chunk >= 0);
   const at = paged.findIndex((e) => e.run === entry.run && e.number === entry.number);
-  const step = (to, label, rel) => to && el("a", { class: "button", rel, href: address(`episode/${to.run}/${to.number}`, kept(query)) }, label);
-  return el("div", { class: "episodehead" },
-    el("nav", { class: "crumbs", "aria-label": "Way back" }, el("a", { class: "back", href: address("episodes", kept(query)) }, "\u2190 Episodes"),
-      at >= 0 && el("span", { class: "note" }, ` ${count(at + 1)} of ${count(paged.length)}`)),
-    el("div", { class: "title" }, el("h1", {}, line(entry.task), el("span", { class: "sibling" }, ` #${entry.index}`)), pill(entry.outcome),
-      el("span", { class: "steps" }, step(paged[at - 1], "\u2190", "prev"), step(at >= 0 && paged[at + 1], "\u2192", "next"))),
-    el("p", { class: "note" }, RUNS.length > 1 && [runName(entry.run), " \u00b7 "], line(entry.env),
-      RUNS[entry.run].kind === "train" && ` \u00b7 step ${entry.step}`, ` \u00b7 ${plural(entry.turns, "turn")} \u00b7 ${plural(entry.tokens, "sampled token")}`));
+  const step = (to, label, rel) =>
+    to &&
+    el("a", { class: "button", rel, href: address(`episode/${to.run}/${to.number}`, kept(query)) }, label);
+  return el(
+    "div",
+    { class: "episodehead" },
+    el(
+      "nav",
+      { class: "crumbs", "aria-label": "Way back" },
+      el("a", { class: "back", href: address("episodes", kept(query)) }, "\u2190 Episodes"),
+      at >= 0 && el("span", { class: "note" }, ` ${count(at + 1)} of ${count(paged.length)}`),
+    ),
+    el(
+      "div",
+      { class: "title" },
+      el("h1", {}, line(entry.task), el("span", { class: "sibling" }, ` #${entry.index}`)),
+      pill(entry.outcome),
+      el(
+        "span",
+        { class: "steps" },
+        step(paged[at - 1], "\u2190", "prev"),
+        step(at >= 0 && paged[at + 1], "\u2192", "next"),
+      ),
+    ),
+    el(
+      "p",
+      { class: "note" },
+      RUNS.length > 1 && [runName(entry.run), " \u00b7 "],
+      line(entry.env),
+      RUNS[entry.run].kind === "train" && ` \u00b7 step ${entry.step}`,
+      ` \u00b7 ${plural(entry.turns, "turn")} \u00b7 ${plural(entry.tokens, "sampled token")}`,
+    ),
+  );
 }
 
 function conversation(entry, found) {
   const { page, text } = found;
-  return el("div", { class: "two" },
-    el("div", { class: "talk" },
+  return el(
+    "div",
+    { class: "two" },
+    el(
+      "div",
+      { class: "talk" },
       page.opening.map((message) => messageBox(message, text)),
       page.turns.map((turn, i) => turnBox(turn, i, page, text)),
-      endBox(entry, page)),
-    el("aside", { "aria-label": "Verdict" }, verdictPart(entry, found), factsPart(entry, page)));
+      endBox(entry, page),
+    ),
+    el("aside", { "aria-label": "Verdict" }, verdictPart(entry, found), factsPart(entry, page)),
+  );
 }
 
 function messageBox([role, content, name], text) {
   const body = block(text(content));
-  const head = [el("span", { class: "role" }, role), name !== null && el("code", { class: "toolname" }, line(text(name)))];
+  const head = [
+    el("span", { class: "role" }, role),
+    name !== null && el("code", { class: "toolname" }, line(text(name))),
+  ];
   return role === "system"
-    ? el("details", { class: "message system" }, el("summary", {}, head, el("span", { class: "note" }, ` ${line(text(content)).slice(0, 90)}`)), body)
+    ? el(
+        "details",
+        { class: "message system" },
+        el("summary", {}, head, el("span", { class: "note" }, ` ${line(text(content)).slice(0, 90)}`)),
+        body,
+      )
     : el("section", { class: `message ${role}` }, el("header", {}, head), body);
 }
 
 function turnBox(turn, i, page, text) {
-  return el("section", { class: "turn", "aria-label": `Turn ${i + 1}` },
-    el("header", {}, el("h2", {}, `Turn ${i + 1}`),
-      el("span", { class: "note" }, `${count(turn.sampled)} sampled after ${count(turn.read)} read \u00b7 ${seconds(turn.seconds[0])} model, ${seconds(turn.seconds[1])} environment`),
-      turn.cut && el("span", { class: "cut" }, "cut at the token limit")),
-    actionBox(turn, text), pairs(turn, text));
+  return el(
+    "section",
+    { class: "turn", "aria-label": `Turn ${i + 1}` },
+    el(
+      "header",
+      {},
+      el("h2", {}, `Turn ${i + 1}`),
+      el(
+        "span",
+        { class: "note" },
+        `${count(turn.sampled)} sampled after ${count(turn.read)} read \u00b7 ${seconds(turn.seconds[0])} model, ${seconds(turn.seconds[1])} environment`,
+      ),
+      turn.cut && el("span", { class: "cut" }, "cut at the token limit"),
+    ),
+    actionBox(turn, text),
+    pairs(turn, text),
+  );
 }
 
 function actionBox(turn, text) {
   if (!turn.calls) {
-    return el("section", { class: "message assistant" }, el("header", {}, el("span", { class: "role" }, "assistant")), block(text(turn.action)));
+    return el(
+      "section",
+      { class: "message assistant" },
+      el("header", {}, el("span", { class: "role" }, "assistant")),
+      block(text(turn.action)),
+    );
   }
   const prose = text(turn.said);
-  return el("section", { class: "message assistant" }, el("header", {}, el("span", { class: "role" }, "assistant")),
+  return el(
+    "section",
+    { class: "message assistant" },
+    el("header", {}, el("span", { class: "role" }, "assistant")),
     prose && block(prose),
-    el("details", { class: "raw" }, el("summary", {}, "as it was written"), block(text(turn.action))));
+    el("details", { class: "raw" }, el("summary", {}, "as it was written"), block(text(turn.action))),
+  );
 }
 
 // Each call beside its own result; results without a call stand alone.
 function pairs(turn, text) {
   const calls = turn.calls || [];
-  const rows = calls.map(([name, args], i) => el("div", { class: "pair" },
-    el("div", { class: "call" }, el("header", {}, el("span", { class: "role" }, "call"), el("code", { class: "toolname" }, line(text(name)))), argumentsPart(args)),
-    turn.results[i] ? resultBox(turn.results[i], text) : el("p", { class: "note" }, "no result on record")));
-  const rest = turn.results.slice(calls.length).map((result) => el("div", { class: "pair lone" }, resultBox(result, text)));
+  const rows = calls.map(([name, args], i) =>
+    el(
+      "div",
+      { class: "pair" },
+      el(
+        "div",
+        { class: "call" },
+        el(
+          "header",
+          {},
+          el("span", { class: "role" }, "call"),
+          el("code", { class: "toolname" }, line(text(name))),
+        ),
+        argumentsPart(args),
+      ),
+      turn.results[i] ? resultBox(turn.results[i], text) : el("p", { class: "note" }, "no result on record"),
+    ),
+  );
+  const rest = turn.results
+    .slice(calls.length)
+    .map((result) => el("div", { class: "pair lone" }, resultBox(result, text)));
   return [...rows, ...rest];
 }
 
-const resultBox = ([role, content, name], text) => el("div", { class: `result ${role}` },
-  el("header", {}, el("span", { class: "role" }, role === "tool" ? "result" : role), name !== null && el("code", { class: "toolname" }, line(text(name)))), block(text(content)));
+const resultBox = ([role, content, name], text) =>
+  el(
+    "div",
+    { class: `result ${role}` },
+    el(
+      "header",
+      {},
+      el("span", { class: "role" }, role === "tool" ? "result" : role),
+      name !== null && el("code", { class: "toolname" }, line(text(name))),
+    ),
+    block(text(content)),
+  );
 
 function argumentsPart(args) {
   const names = Object.keys(args);
   if (!names.length) return el("p", { class: "note" }, "no arguments");
-  return el("dl", { class: "args" }, names.map((name) => [el("dt", {}, line(name)),
-    el("dd", {}, block(typeof args[name] === "string" ? args[name] : JSON.stringify(args[name], null, 1)))]));
+  return el(
+    "dl",
+    { class: "args" },
+    names.map((name) => [
+      el("dt", {}, line(name)),
+      el("dd", {}, block(typeof args[name] === "string" ? args[name] : JSON.stringify(args[name], null, 1))),
+    ]),
+  );
 }
 
 function endBox(entry, page) {
-  const how = entry.outcome === "e" ? "The episode was lost to a fault that is not the model's."
-    : page.limit ? `The ${page.limit} limit ended the episode.` : page.truncated ? "The episode was truncated." : "The environment ended the episode.";
+  const how =
+    entry.outcome === "e"
+      ? "The episode was lost to a fault that is not the model's."
+      : page.limit
+        ? `The ${page.limit} limit ended the episode.`
+        : page.truncated
+          ? "The episode was truncated."
+          : "The environment ended the episode.";
   return el("p", { class: "end note" }, line(how));
-}
-
-function verdictPart(entry, { page, task, text }) {
-  const { verdict } = page;
-  const rules = verdict?.rules || [];
-  return el("section", { class: `verdict ${OUTCOMES[entry.outcome].name}` },
-    el("h2", {}, "Reward"),
-    el("p", { class: "value" }, entry.reward === null ? "unscored" : reward(entry.reward)),
-    el("p", {}, line(text(page.reason))),
-    rules.length > 0 && el("ul", { class: "rules" }, rules.map(([name, score, weight, why]) => el("li", {},
-      el("div", { class: "rule" }, el("span", { class: "rulename" }, line(text(name))), meter(score), el("span", { class: "num" }, reward(score)),
-        el("span", { class: "note" }, `\u00d7 ${reward(weight)}`)), text(why) && el("p", { class: "note" }, line(text(why)))))),
-    el("dl", { class: "versus" },
-      verdict && verdict.extracted !== null && [el("dt", {}, "Answer found"), el("dd", {}, block(text(verdict.extracted)))],
-      el("dt", {}, "Expected"), el("dd", {}, task ? goldPart(task.gold) : el("span", { class: "note" }, "not on record"))));
-}
-
-const goldPart = (gold) => gold === null ? el("span", { class: "note" }, "nothing to compare with")
-  : block(typeof gold === "string" ? gold : JSON.stringify(gold, null, 1));
-
-function factsPart(entry, page) {
-  const [model, environment] = [0, 1].map((i) => page.turns.reduce((sum, turn) => sum + turn.seconds[i], 0));
-  const facts = [["Seed", String(page.seed)], ["Started", page.attempts === 1 ? "once" : `${page.attempts} times`],
-    ["Model", seconds(model)], ["Environment", seconds(environment)], entry.dropped && ["Not learned from", line(entry.dropped)],
-    isNumber(entry.advantage) && ["Advantage", signed(entry.advantage)]].filter(Boolean);
-  return el("dl", { class: "facts" }, facts.map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
 }

@@ -31,19 +31,35 @@ const lists = new Map();
 
 // Every episode of a run as an object; the file has them as columns.
 function entries(run) {
-  if (!lists.has(run)) lists.set(run, unpack(`${run}-list`).then((data) => rowsOf(run, data)));
+  if (!lists.has(run))
+    lists.set(
+      run,
+      unpack(`${run}-list`).then((data) => rowsOf(run, data)),
+    );
   return lists.get(run);
 }
 
-const rowsOf = (run, data) => data.env.map((env, number) => ({
-  run, number,
-  env: data.texts[env], task: data.texts[data.task[number]], taskNumber: data.task[number],
-  prompt: data.texts[data.prompt[number]], reason: data.texts[data.reason[number]], dropped: data.texts[data.dropped[number]],
-  step: data.step[number], index: data.index[number], group: data.group[number],
-  outcome: data.outcome[number], cut: data.cut[number] === 1, reward: data.reward[number],
-  turns: data.turns[number], tokens: data.tokens[number], chunk: data.chunk[number],
-  advantage: data.advantage[number],
-}));
+const rowsOf = (run, data) =>
+  data.env.map((env, number) => ({
+    run,
+    number,
+    env: data.texts[env],
+    task: data.texts[data.task[number]],
+    taskNumber: data.task[number],
+    prompt: data.texts[data.prompt[number]],
+    reason: data.texts[data.reason[number]],
+    dropped: data.texts[data.dropped[number]],
+    step: data.step[number],
+    index: data.index[number],
+    group: data.group[number],
+    outcome: data.outcome[number],
+    cut: data.cut[number] === 1,
+    reward: data.reward[number],
+    turns: data.turns[number],
+    tokens: data.tokens[number],
+    chunk: data.chunk[number],
+    advantage: data.advantage[number],
+  }));
 
 const everyEntry = async () => (await Promise.all(RUNS.map((_, run) => entries(run)))).flat();
 
@@ -51,8 +67,12 @@ const everyEntry = async () => (await Promise.all(RUNS.map((_, run) => entries(r
 async function opened(entry) {
   if (entry.chunk < 0) return null;
   const chunk = await unpack(`${entry.run}-${entry.chunk}`);
-  return { chunk, page: chunk.pages[entry.number], task: chunk.tasks[entry.group],
-    text: (number) => (number === null || number === undefined ? "" : chunk.texts[number]) };
+  return {
+    chunk,
+    page: chunk.pages[entry.number],
+    task: chunk.tasks[entry.group],
+    text: (number) => (number === null || number === undefined ? "" : chunk.texts[number]),
+  };
 }
 
 // All that is said in an episode, for the search.
