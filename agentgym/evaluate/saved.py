@@ -53,10 +53,12 @@ class SavedGlance:
     Attributes:
         saved: The episode; its ``samples`` are empty.
         place: Where its line begins in the file, for `SavedRun.episode_at`.
+        end: Where it ends, for `SavedRun.glances`.
     """
 
     saved: SavedEpisode
     place: int
+    end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,19 +110,22 @@ class SavedRun:
         for number, line in self._lines("episodes.jsonl"):
             yield self._episode(number, line)
 
-    def glances(self) -> Iterator[SavedGlance]:
+    def glances(self, start: int = 0) -> Iterator[SavedGlance]:
         """Yield every whole episode without its samples, and where its line begins.
+
+        Args:
+            start: Where to begin: the end of a line, for whoever has read up to there.
 
         Raises:
             RunError: If a line cannot be read, with its number.
         """
-        place = 0
-        for number, line in self._lines("episodes.jsonl"):
+        place = start
+        for number, line in self._lines("episodes.jsonl", start):
             first, last = line.find(_SAMPLES), line.rfind(_BEHIND)
             short = line
             if 0 <= first < last:
                 short = line[: first + len(_SAMPLES)] + line[last:]
-            yield SavedGlance(self._episode(number, short), place)
+            yield SavedGlance(self._episode(number, short), place, place + len(line))
             place += len(line)
 
     def episode_at(self, place: int) -> SavedEpisode:
@@ -167,11 +172,12 @@ class SavedRun:
         for number, line in self._lines(name):
             yield number, self._row(name, number, line)
 
-    def _lines(self, name: str) -> Iterator[tuple[int, bytes]]:
+    def _lines(self, name: str, start: int = 0) -> Iterator[tuple[int, bytes]]:
         path = self.path / name
         if not path.exists():
             return
         with path.open("rb") as lines:
+            lines.seek(start)
             for number, line in enumerate(lines, 1):
                 if not line.endswith(b"\n"):
                     return  # it is being written, or a kill cut it
