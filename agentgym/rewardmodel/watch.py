@@ -13,12 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
-from statistics import fmean, variance
+from statistics import fmean
 from typing import Any
 
 from agentgym.errors import ConfigError
 from agentgym.evaluate.curve import curve_svg
-from agentgym.evaluate.statistics import Interval, mean_interval, t_quantile
+from agentgym.evaluate.statistics import Interval, mean_interval, welch
 from agentgym.train.folder import write_json
 
 __all__ = ["Point", "Watch", "best_of_n", "best_of_n_kl", "best_of_n_mean", "watch", "write_report"]
@@ -174,24 +174,10 @@ def _changes(peak: Point, point: Point, confidence: float) -> tuple[Interval, fl
 def _change(before: Mapping[str, float], after: Mapping[str, float], confidence: float) -> Interval:
     if before.keys() == after.keys():
         return mean_interval([after[task] - value for task, value in before.items()], confidence)
-    return _welch(list(before.values()), list(after.values()), confidence)
-
-
-def _welch(before: Sequence[float], after: Sequence[float], confidence: float) -> Interval:
-    """Return the difference of two independent means with its interval.
-
-    Source: Welch 1947, "The generalization of 'Student's' problem".
-    """
-    mean = fmean(after) - fmean(before)
     if min(len(before), len(after)) < 2:
-        return Interval(mean, -math.inf, math.inf)
-    parts = [(variance(values) / len(values), len(values) - 1) for values in (before, after)]
-    square = sum(part for part, _ in parts)
-    if square == 0:
-        return Interval(mean, mean, mean)
-    df = square**2 / sum(part**2 / count for part, count in parts)
-    half = t_quantile(0.5 + confidence / 2, df) * math.sqrt(square)
-    return Interval(mean, mean - half, mean + half)
+        return Interval(fmean(after.values()) - fmean(before.values()), -math.inf, math.inf)
+    apart = welch(list(before.values()), list(after.values()), confidence)
+    return Interval(apart.mean, apart.low, apart.high)
 
 
 def _fall(peak: Point, point: Point, gold: Interval) -> str:

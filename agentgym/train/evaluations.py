@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agentgym.evaluate.statistics import Interval, mean_interval, paired
+from agentgym.evaluate.statistics import Interval, paired, score_interval
 from agentgym.types import Group
 
 __all__ = ["Evaluated", "EvaluationLog", "gain"]
@@ -40,12 +40,12 @@ class Evaluated:
         return cls(step, {task: values for task, values in rewards.items() if values}, unscored)
 
     def interval(self) -> Interval:
-        """Return the mean over tasks with its 95% interval.
+        """Return the mean over tasks with its 95% interval, as `agentgym eval` gives it.
 
         Raises:
             ValueError: If every episode is unscored.
         """
-        return mean_interval([sum(values) / len(values) for values in self.rewards.values()])
+        return score_interval(self.rewards)
 
     def summary(self, rollouts: int) -> dict[str, Any]:
         """Return mean, 95% interval over task means, tasks and rollouts."""

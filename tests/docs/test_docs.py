@@ -33,11 +33,12 @@ MINE = (
     "training.md",
     "algorithms.md",
     "evaluation.md",
+    "statistics.md",
     "world.md",
     "reward_models.md",
     "appworld.md",
 )
-RUN = ("environments.md", "algorithms.md", "evaluation.md", "reward_models.md")
+RUN = ("environments.md", "algorithms.md", "evaluation.md", "statistics.md", "reward_models.md")
 
 
 def settings_table() -> str:
