@@ -22,6 +22,7 @@ from typing import Any, Literal
 
 from agentgym.errors import RunError
 from agentgym.rollout.ledger import episode_from_json
+from agentgym.rollout.spec import EnvSpec
 from agentgym.types import Episode
 
 __all__ = ["SavedEpisode", "SavedGlance", "SavedRun", "SavedTask", "open_run"]
@@ -137,6 +138,20 @@ class SavedRun:
         with (self.path / "episodes.jsonl").open("rb") as lines:
             lines.seek(place)
             return self._episode(f"at byte {place}", lines.readline())
+
+    def specs(self) -> dict[str, EnvSpec]:
+        """Return what was played, by its label; a training's is its environment's id."""
+        config = self.config
+        if self.kind == "train":
+            split = {"split": config["split"]} if "split" in config else {}
+            return {
+                config["env"]: EnvSpec(config["env"], {**split, **config.get("env_kwargs", {})})
+            }
+        rows = config.get("environments", {}).items()
+        return {
+            label: EnvSpec(row["env"], {"split": row["split"], **row["kwargs"]})
+            for label, row in rows
+        }
 
     def tasks(self) -> dict[tuple[str, str], SavedTask]:
         """Return each task that is on record, by environment and id; empty for older runs."""
