@@ -29,6 +29,8 @@ VERBS: Mapping[str, str] = {
     "sft": "make the starter policy from demonstrations",
     "eval": "evaluate a policy on suites and environments",
     "compare": "compare two runs task by task, with a verdict",
+    "score": "verify the episodes of a run again, and show what changed",
+    "export": "write a run for Inspect AI, Harbor, OpenAI's fine-tuning or Parquet",
     "suites": "list the suites that there are to evaluate on",
     "report": "write runs as one HTML file",
     "sandbox": "make an image for the Docker sandbox, or say what isolation is in force",

@@ -22,11 +22,13 @@ from tyro.conf import Positional, arg
 from agentgym.compare_commands import compare_runs
 from agentgym.errors import EnvironmentFault, RunError
 from agentgym.eval_commands import evaluate, suites
+from agentgym.export_commands import export
 from agentgym.flags import parse, take
 from agentgym.math_commands import math
 from agentgym.report_commands import report
 from agentgym.reward_commands import dpo, reward_model
 from agentgym.sandbox_commands import sandbox
+from agentgym.score_commands import score
 from agentgym.terminal import full_disk_told, output_kept
 from agentgym.world_commands import world
 
@@ -281,6 +283,8 @@ COMMANDS: Mapping[str, Callable[[list[str]], int]] = {
     "sft": sft,
     "eval": evaluate,
     "compare": compare_runs,
+    "score": score,
+    "export": export,
     "suites": suites,
     "report": report,
     "sandbox": sandbox,

@@ -1,0 +1,1 @@
+"""A run in the file formats of other programs: `agentgym.evaluate.export.formats`."""
