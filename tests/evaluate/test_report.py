@@ -274,6 +274,26 @@ def test_findings_warn_of_leaks_and_faults(tmp_path: Path) -> None:
         assert words in notes
 
 
+def test_findings_tell_of_a_run_that_was_stopped_and_of_prompts_that_are_alike(
+    tmp_path: Path,
+) -> None:
+    run = open_run(write_eval_run(tmp_path / "run"))
+    summary = json.loads((run.path / "summary.json").read_text())
+    hygiene = {"compared": [9, 4], "overlap": 0, "same_prompt": 2}
+    told = {**summary, "finished": False, "cost_usd": 1.5, "hygiene": hygiene}
+    (run.path / "summary.json").write_text(json.dumps(told))
+    view = run_overview(run, catalogue(run))
+    assert view["cost_usd"] == 1.5
+    found = findings(view, [], 12, {"tasks": True, "learned": True, "texts": True, "more": True})
+    assert [(kind, text[:25]) for kind, text in found] == [
+        ("alarm", "1 of 12 episodes are unsc"),
+        ("alarm", "a limit cut 1 of 12 episo"),
+        ("alarm", "the run was stopped by it"),
+        ("note", "no overlap between 9 trai"),
+        ("note", "2 of 4 evaluation tasks h"),
+    ]
+
+
 def test_charts_keep_the_ends_and_leave_out_what_does_not_move(tmp_path: Path) -> None:
     run = open_run(write_train_run(tmp_path / "run"))
     rows = [{"step": n, "reward": n / 1000, "entropy": 1.0} for n in range(1, 1001)]

@@ -1,4 +1,4 @@
-"""What a reader of a run must not miss: faults, leaks, and what the report cannot show."""
+"""What a reader of a run must not miss: leaks, faults, and what the report cannot show."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ Finding = tuple[str, str]
 """``alarm`` or ``note``, and a sentence."""
 
 _MUCH = 0.05  # share of unscored or cut episodes that a score should not be read without
-_STALE_GAP = 1.0  # nats by which sampler and learner may differ on one token
+_FAR = 1.0  # nats by which sampler and learner differ on one token, and should not
+_IDLE = 0.5  # share of groups without a signal that is worth a word
 
 
 def findings(
@@ -28,81 +29,60 @@ def findings(
         pages: Episodes that have a page.
         has: What is there: ``tasks``, ``learned``, ``texts`` of tokens, room for ``more`` pages.
     """
-    found = [*_leaks(view), *_faults(view), *_learning(metrics), *_missing(view, pages, has)]
+    leaks = _leaks(view["hygiene"]) if view["hygiene"] else ()
+    learning = _learning(metrics) if metrics else ()
+    found = [*leaks, *_faults(view), *learning, *_missing(view, pages, has)]
     return sorted(found, key=lambda finding: finding[0])
 
 
-def _leaks(view: Mapping[str, Any]) -> Iterator[Finding]:
-    hygiene = view["hygiene"]
-    if not hygiene:
-        return
-    compared, overlap = hygiene.get("compared") or [0, 0], hygiene.get("overlap", 0)
-    if overlap:
+def _leaks(hygiene: Mapping[str, Any]) -> Iterator[Finding]:
+    training, evaluation = hygiene.get("compared") or (0, 0)
+    if overlap := hygiene.get("overlap"):
+        text = f"{overlap} of {evaluation} evaluation tasks are training tasks too"
         examples = ", ".join(map(str, (hygiene.get("examples") or [])[:3]))
-        yield (
-            "alarm",
-            (
-                f"{overlap} of {compared[1]} evaluation tasks are training tasks too "
-                f"({examples}): the held-out score is not held out"
-            ),
-        )
+        yield "alarm", f"{text} ({examples}): the held-out score is not held out"
     else:
-        yield (
-            "note",
-            (f"no overlap between {compared[0]} training tasks and {compared[1]} evaluation tasks"),
-        )
+        text = f"no overlap between {training} training tasks and {evaluation} evaluation tasks"
+        yield "note", text
+    if alike := hygiene.get("same_prompt"):
+        text = f"{alike} of {evaluation} evaluation tasks have the prompt of a training task"
+        yield "note", f"{text}, but another answer or other metadata"
 
 
 def _faults(view: Mapping[str, Any]) -> Iterator[Finding]:
     counts = view["counts"]
-    total, errors = counts["all"], counts.get("error", 0)
+    total, errors, cut = counts["all"], counts.get("error", 0), counts["cut"]
     if errors:
         loud = view["kind"] == "eval" or errors > _MUCH * total
-        yield (
-            "alarm" if loud else "note",
-            (
-                f"{errors} of {total} episodes are unscored by faults that are not the model's; "
-                "they are in no score"
-            ),
-        )
-    if counts["cut"] > _MUCH * total:
-        yield "alarm", f"a limit cut {counts['cut']} of {total} episodes, or a turn of them"
+        text = f"{errors} of {total} episodes are unscored by faults that are not the model's"
+        yield "alarm" if loud else "note", f"{text}; they are in no score"
+    if cut > _MUCH * total:
+        yield "alarm", f"a limit cut {cut} of {total} episodes, or a turn of them"
+    if view["stopped"]:
+        yield "alarm", "the run was stopped by its limit of cost; what it did not play is missing"
     if not view["finished"]:
         yield "note", "the run has not reached its end; this is what there is so far"
 
 
 def _learning(metrics: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
-    if not metrics:
-        return
-    gap = max((row.get("gap_max") or 0.0 for row in metrics), default=0.0)
-    if gap > _STALE_GAP:
-        yield "alarm", (f"sampler and learner differed by up to {gap:.2g} nats on one token")
+    gap = max(row.get("gap_max") or 0.0 for row in metrics)
+    if gap > _FAR:
+        yield "alarm", f"sampler and learner differed by up to {gap:.2g} nats on one token"
     tail = metrics[-max(1, len(metrics) // 4) :]
     idle = sum(row.get("no_signal") or 0.0 for row in tail) / len(tail)
-    if idle > 0.5:
-        yield (
-            "note",
-            (
-                f"{idle:.0%} of the groups of the last steps had no signal: all siblings got the "
-                "same reward"
-            ),
-        )
-    idle_steps = sum(not row.get("updated", True) for row in metrics)
-    if idle_steps:
-        yield "note", f"{idle_steps} of {len(metrics)} steps made no update"
+    if idle > _IDLE:
+        text = f"{idle:.0%} of the groups of the last {len(tail)} steps had no signal"
+        yield "note", f"{text}: all siblings got the same reward"
+    if still := sum(not row.get("updated", True) for row in metrics):
+        yield "note", f"{still} of {len(metrics)} steps made no update"
 
 
 def _missing(view: Mapping[str, Any], pages: int, has: Mapping[str, bool]) -> Iterator[Finding]:
     total = view["counts"]["all"]
     if pages < total:
         way = "--episodes asks for more" if has["more"] else "more would not fit into one file"
-        yield (
-            "note",
-            (
-                f"all {total} episodes are listed, {pages} have a page: the newest, those with "
-                f"faults, and a sample; {way}"
-            ),
-        )
+        text = f"all {total} episodes are listed, {pages} have a page"
+        yield "note", f"{text}: the newest, those with faults, and a sample; {way}"
     if pages and not has["tasks"]:
         yield "note", "the run has no tasks.jsonl, so what was expected is not shown"
     if pages and view["kind"] == "train" and not has["learned"]:

@@ -29,6 +29,8 @@ def run_overview(run: SavedRun, entries: Sequence[Entry]) -> dict[str, Any]:
         "kind": run.kind,
         "what": _what(run),
         "finished": summary is not None,
+        "stopped": (summary or {}).get("finished") is False,
+        "cost_usd": (summary or {}).get("cost_usd"),
         "settings": _settings(run.config),
         "counts": _counts(entries),
         "reasons": Counter(e.reason for e in entries if e.outcome == "error").most_common(8),

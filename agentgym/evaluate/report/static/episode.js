@@ -128,7 +128,7 @@ function messageBox([role, content, name], text) {
     ? el(
         "details",
         { class: "message system" },
-        el("summary", {}, head, el("span", { class: "note" }, ` ${line(text(content)).slice(0, 90)}`)),
+        el("summary", {}, head, el("span", { class: "note" }, ` ${line(text(content)).slice(0, 200)}`)),
         body,
       )
     : el("section", { class: `message ${role}` }, el("header", {}, head), body);

@@ -63,7 +63,7 @@ function trainingFigures({ training, wall_s: wall, hygiene }) {
   return figures;
 }
 
-function evaluationFigures({ blocks, counts, wall_s: wall }) {
+function evaluationFigures({ blocks, counts, wall_s: wall, cost_usd: cost }) {
   const figures = blocks.length === 1 ? [scoreFigure(blocks[0])] : [];
   if (blocks.length > 1) figures.push({ label: "Environments", value: count(blocks.length) });
   const passes = blocks.length === 1 && blocks[0].passes?.at(-1);
@@ -74,7 +74,11 @@ function evaluationFigures({ blocks, counts, wall_s: wall }) {
       note: isNumber(passes[2]) ? `pass^${passes[0]} ${fixed(passes[2])}` : "",
     });
   figures.push({ label: "Tasks", value: count(counts.tasks), note: wall ? seconds(wall) : "" });
-  figures.push({ label: "Sampled tokens", value: count(counts.tokens) });
+  figures.push({
+    label: "Sampled tokens",
+    value: count(counts.tokens),
+    note: isNumber(cost) ? `$${cost.toFixed(2)}` : "",
+  });
   return figures;
 }
 
