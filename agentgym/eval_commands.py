@@ -113,9 +113,10 @@ def _show(summary: Mapping[str, Any]) -> None:
 def _lines(blocks: Mapping[str, Mapping[str, Any]]) -> Table:
     from agentgym.evaluate.display import printable
 
-    table = Table("environment", box=None, header_style="bold")
-    for name in ("score (95% interval)", "tasks", "errors", "limits", "turns", "seconds"):
-        table.add_column(name, justify="right")
+    table = Table(box=None, header_style="bold")
+    table.add_column("environment", overflow="fold")
+    for name in ("score (95%)", "tasks", "errors", "limits", "turns", "seconds"):
+        table.add_column(name, justify="right", no_wrap=True)
     for label, block in blocks.items():
         errors, turns = block["errors"], block["turns"]
         table.add_row(

@@ -24,6 +24,7 @@ _REFRESH_S = 0.5
 _LINE_S = 10.0  # between two lines, where there is no terminal
 _SLOWEST = 3  # episodes that are named
 _SLOW_S = 5.0  # in flight for so long
+_LABEL = 24  # characters of a label in the table
 _LONGEST = 100  # characters of an id or a reason
 
 
@@ -87,11 +88,11 @@ def progress_table(progress: Progress, cost: float | None = None) -> Group:
     """Return where an evaluation stands, for a terminal."""
     table = Table(box=None, header_style="bold")
     table.add_column("environment", no_wrap=True, overflow="ellipsis")
-    for name in ("episodes", "score (95% interval)", "errors", "limits", "turns"):
+    for name in ("episodes", "score (95%)", "errors", "limits", "turns"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in progress.standings():
         table.add_row(
-            Text(printable(row.label)),
+            Text(_tail(printable(row.label))),
             f"{row.done}/{row.total}",
             score_text(row.score),
             Text(str(row.errors), style="bold red" if row.errors else ""),
@@ -106,6 +107,11 @@ def progress_table(progress: Progress, cost: float | None = None) -> Group:
         for label, task, for_s in slow
     ]
     return Group(table, *lines)
+
+
+def _tail(label: str) -> str:
+    """Return a label short enough for a row; its end says what tells it from others."""
+    return label if len(label) <= _LABEL else f"…{label[1 - _LABEL :]}"
 
 
 @contextlib.asynccontextmanager

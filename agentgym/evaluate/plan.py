@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from agentgym.errors import ConfigError, RunError
 from agentgym.evaluate.config import EvalConfig
 from agentgym.evaluate.player import Stage
+from agentgym.evaluate.record import Place, Record
 from agentgym.evaluate.saved import SavedTask
 from agentgym.evaluate.suites import SuiteEntry, entries_of, labelled
 from agentgym.evaluate.tasklog import TaskLog, saved_task
 from agentgym.rollout.spec import EnvSpec
 
-__all__ = ["asked_for", "missing", "stages"]
+__all__ = ["Planned", "asked_for", "missing", "planned"]
 
 
 def asked_for(config: EvalConfig) -> dict[str, SuiteEntry]:
@@ -35,15 +36,30 @@ def _with(entry: SuiteEntry, given: Mapping[str, Any], kwargs: Mapping[str, Any]
     return replace(entry, kwargs={**entry.kwargs, **kwargs}, **given)
 
 
-def stages(
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """An environment with what is to be played of it.
+
+    Attributes:
+        stage: What is asked for.
+        left: The episodes that are not on record, each as its task and number.
+    """
+
+    stage: Stage
+    left: tuple[Place, ...]
+
+
+def planned(
     entries: Mapping[str, SuiteEntry],
+    record: Record,
     log: TaskLog,
     known: Mapping[tuple[str, str], SavedTask],
-) -> list[Stage]:
+) -> list[Planned]:
     """Return what is to be played, and put its tasks on record.
 
     Args:
         entries: Label to what is asked for.
+        record: What is on record.
         log: Where tasks are recorded.
         known: Tasks of earlier parts of the run.
 
@@ -51,28 +67,31 @@ def stages(
         ConfigError: If an environment has no such split or tasks.
         RunError: If a task is not what it was when the run was begun.
     """
-    return [_stage(label, entry, log, known) for label, entry in entries.items()]
+    return [_planned(label, entry, record, log, known) for label, entry in entries.items()]
 
 
-def _stage(
+def _planned(
     label: str,
     entry: SuiteEntry,
+    record: Record,
     log: TaskLog,
     known: Mapping[tuple[str, str], SavedTask],
-) -> Stage:
+) -> Planned:
     from agentgym.registry import make
 
     spec = EnvSpec(entry.env, {"split": entry.split, **entry.kwargs})
     made: Any = make(spec.id, **spec.kwargs)
     with contextlib.closing(made):
-        core = made.unwrapped
-        split = spec.kwargs["split"]
-        ids = _ids(core, entry, split)
-        for task_id in ids:
-            if before := known.get((label, task_id)):
-                _check_same(before, core.tasks.hash(task_id))
-        log.record(label, (saved_task(label, core, each) for each in log.missing(label, ids)))
-    return Stage(label, spec, split, ids, entry.rollouts)
+        core, split = made.unwrapped, spec.kwargs["split"]
+        stage = Stage(label, spec, split, _ids(core, entry, split), entry.rollouts)
+        left = missing(stage, record.scored.get(label, {}), record.lost.get(label, ()))
+        if left:  # else nothing depends on the tasks, and to make them all may take long
+            for task_id in stage.task_ids:
+                if before := known.get((label, task_id)):
+                    _check_same(before, core.tasks.hash(task_id))
+            ids = log.missing(label, (task_id for task_id, _ in left))
+            log.record(label, (saved_task(label, core, each) for each in ids))
+    return Planned(stage, tuple(left))
 
 
 def _ids(core: Any, entry: SuiteEntry, split: str) -> tuple[str, ...]:
@@ -92,9 +111,7 @@ def _check_same(task: SavedTask, now: str) -> None:
         )
 
 
-def missing(
-    stage: Stage, scored: Collection[tuple[str, int]], lost: Iterable[tuple[str, int]]
-) -> list[tuple[str, int]]:
+def missing(stage: Stage, scored: Collection[Place], lost: Iterable[Place]) -> list[Place]:
     """Return the episodes that have to be played, each as its task and number.
 
     Args:

@@ -20,7 +20,7 @@ from agentgym.policy.usage import Usage
 from agentgym.rollout.ledger import episode_to_json
 from agentgym.types import Episode
 
-__all__ = ["Record"]
+__all__ = ["Place", "Record"]
 
 Place = tuple[str, int]  # a task, and which rollout of it
 

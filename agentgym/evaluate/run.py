@@ -25,7 +25,7 @@ from agentgym.evaluate.config import FREE, EvalConfig, EvalSettings
 from agentgym.evaluate.display import shown
 from agentgym.evaluate.evaluation import Evaluation, counted
 from agentgym.evaluate.outcomes import Outcome
-from agentgym.evaluate.plan import asked_for, missing, stages
+from agentgym.evaluate.plan import Planned, asked_for, planned
 from agentgym.evaluate.player import Player, Stage
 from agentgym.evaluate.prices import Price, price_of
 from agentgym.evaluate.progress import Progress
@@ -98,8 +98,8 @@ def evaluate_run(
         if not record.scored and not record.lost:
             folder.file("tasks.jsonl").unlink(missing_ok=True)  # of a run that came to nothing
         log = TaskLog(folder.file("tasks.jsonl"))
-        found = stages(entries, log, open_run(folder.path).tasks())
-        run = _Run(config, found, record, price)
+        plan = planned(entries, record, log, open_run(folder.path).tasks())
+        run = _Run(config, plan, record, price)
         if run.before:
             say(run.taken_up(folder.path))
         if run.todo and not run.is_spent():
@@ -144,30 +144,25 @@ class _Run:
     """An evaluation under way: what is asked for, what is on record, what is left."""
 
     def __init__(
-        self, config: EvalConfig, found: list[Stage], record: Record, price: Price | None
+        self, config: EvalConfig, plan: list[Planned], record: Record, price: Price | None
     ) -> None:
         self._config = config
-        self._stages = found
+        self._plan = plan
         self._record = record
         self._price = price
         self._progress = Progress()
-        self._errors: dict[str, list[Outcome]] = {stage.label: [] for stage in found}
-        self._left = {stage.label: self._missing(stage) for stage in found}
-        self.before = sum(len(self._scored(stage.label)) for stage in found)
-        self.todo = sum(map(len, self._left.values()))
+        self._errors: dict[str, list[Outcome]] = {each.stage.label: [] for each in plan}
+        self.before = sum(len(self._scored(each.stage.label)) for each in plan)
+        self.todo = sum(len(each.left) for each in plan)
         self.played = 0
-        for stage in found:
-            on_record = self._scored(stage.label)
-            total = len(on_record) + len(self._left[stage.label])
-            spent_s = record.elapsed_s.get(stage.label, 0.0)
-            self._progress.add(stage.label, total, on_record.values(), spent_s)
+        for each in plan:
+            label = each.stage.label
+            scored = self._scored(label)
+            spent_s = record.elapsed_s.get(label, 0.0)
+            self._progress.add(label, len(scored) + len(each.left), scored.values(), spent_s)
 
     def _scored(self, label: str) -> dict[tuple[str, int], Outcome]:
         return self._record.scored.get(label, {})
-
-    def _missing(self, stage: Stage) -> list[tuple[str, int]]:
-        lost = self._record.lost.get(stage.label, ())
-        return missing(stage, self._scored(stage.label), lost)
 
     def taken_up(self, path: Path) -> str:
         """Return a line about what is there and what is to be done."""
@@ -179,13 +174,14 @@ class _Run:
         """Play what is left."""
         config = self._config
         sampling = SamplingParams(config.max_tokens, config.temperature)
+        limits, retries = _limits(config), config.retries
         attempts = {
-            stage.label: Attempts(policy, stage.env, sampling, _limits(config), config.retries)
-            for stage in self._stages
+            each.stage.label: Attempts(policy, each.stage.env, sampling, limits, retries)
+            for each in self._plan
         }
         self._player = Player(attempts, self._progress.began, self._ended, config.concurrency)
-        for stage in self._stages:
-            self._player.add(stage.label, self._left[stage.label], config.seed)
+        for each in self._plan:
+            self._player.add(each.stage.label, each.left, config.seed)
         wait_for(self._watched(console))
 
     async def _watched(self, console: Console | None) -> None:
@@ -216,11 +212,12 @@ class _Run:
         """Return what the run has cost so far, in dollars; None where no prices are known."""
         if self._price is None:
             return None
-        return sum(self._price.of(*self._record.tokens(stage.label)) for stage in self._stages)
+        tokens = [self._record.tokens(each.stage.label) for each in self._plan]
+        return sum(self._price.of(*counts) for counts in tokens)
 
     def summary(self) -> dict[str, Any]:
         """Return what is written as ``summary.json``."""
-        blocks = {stage.label: self._evaluation(stage) for stage in self._stages}
+        blocks = {each.stage.label: self._evaluation(each.stage) for each in self._plan}
         only = next(iter(blocks.values())).summary() if len(blocks) == 1 else {}
         return {
             **only,
