@@ -14,9 +14,9 @@ from typing import Any
 
 from agentgym.types import Sample
 
-__all__ = ["Learned", "mean_advantage", "sample_view"]
+__all__ = ["LearnedRow", "mean_advantage", "sample_view"]
 
-Learned = Mapping[str, Any]
+LearnedRow = Mapping[str, Any]
 """A row of ``learned.jsonl``."""
 
 _FINE = 10_000
@@ -24,7 +24,7 @@ _FURTHEST = 20.0  # nats; beyond it a digit more says nothing
 
 
 def sample_view(
-    sample: Sample, learned: Learned | None, shared: Callable[[tuple[int, ...]], int]
+    sample: Sample, learned: LearnedRow | None, shared: Callable[[tuple[int, ...]], int]
 ) -> dict[str, Any]:
     """Return one sample for the page.
 
@@ -52,7 +52,7 @@ def sample_view(
     return view | (_learner(sample, learned) if learned is not None else {})
 
 
-def _learner(sample: Sample, learned: Learned) -> dict[str, Any]:
+def _learner(sample: Sample, learned: LearnedRow) -> dict[str, Any]:
     behaviour = [p for p, sampled in zip(sample.logprobs, sample.mask, strict=True) if sampled]
     view: dict[str, Any] = {"dropped": str(learned.get("dropped") or "")}
     advantage = learned.get("advantage")
@@ -70,7 +70,7 @@ def _learner(sample: Sample, learned: Learned) -> dict[str, Any]:
     return view
 
 
-def mean_advantage(learned: Learned) -> float | None:
+def mean_advantage(learned: LearnedRow) -> float | None:
     """Return the mean advantage over the sampled tokens, None where there is none."""
     value = learned.get("advantage")
     values: Sequence[float | None] = value if isinstance(value, list) else [value]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agentgym.chat.toolcalls import parse
-from agentgym.evaluate.report.gradient import Learned, sample_view
+from agentgym.evaluate.report.gradient import LearnedRow, sample_view
 from agentgym.evaluate.saved import SavedTask
 from agentgym.types import Episode, Message, Turn, Verdict
 
@@ -39,7 +39,7 @@ class Chunk:
         group: int,
         episode: Episode,
         task: SavedTask | None,
-        learned: Sequence[Learned | None],
+        learned: Sequence[LearnedRow | None],
     ) -> None:
         """Take in one episode.
 
