@@ -34,11 +34,19 @@ MINE = (
     "algorithms.md",
     "evaluation.md",
     "statistics.md",
+    "runs.md",
     "world.md",
     "reward_models.md",
     "appworld.md",
 )
-RUN = ("environments.md", "algorithms.md", "evaluation.md", "statistics.md", "reward_models.md")
+RUN = (
+    "environments.md",
+    "algorithms.md",
+    "evaluation.md",
+    "statistics.md",
+    "runs.md",
+    "reward_models.md",
+)
 
 
 def settings_table() -> str:
