@@ -12,7 +12,7 @@ from agentgym.types import Episode
 
 __all__ = ["Entry", "Groups", "Outcome", "catalogue", "columns", "entry_of", "outcome"]
 
-_GLIMPSE = 120  # characters of a prompt in the list
+_GLIMPSE = 200  # characters of a prompt in the list
 
 Outcome = Literal["solved", "failed", "limit", "error"]
 
@@ -117,7 +117,7 @@ def entry_of(number: int, glance: SavedGlance, groups: Groups) -> Entry:
 
 def _prompt(episode: Episode) -> str:
     asked = next((m.content for m in episode.messages if m.role == "user"), "")
-    return asked[:_GLIMPSE]
+    return asked if len(asked) <= _GLIMPSE else f"{asked[:_GLIMPSE]}..."
 
 
 def columns(

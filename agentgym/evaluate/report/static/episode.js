@@ -20,11 +20,11 @@ async function episodePage(run, number, tab, query) {
       "This episode has no page in this report: --episodes asks for more. ",
       el("a", { href: "#/episodes" }, "Show all"),
     );
-  const siblings = all.filter((other) => other.group === entry.group);
+  const siblings = all.filter((other) => other.group === entry.group).sort((a, b) => a.index - b.index);
   const views = {
     "": () => conversation(entry, found),
     tokens: () => tokensPart(entry, found, query),
-    group: () => groupPart(siblings, query),
+    group: () => groupPart(siblings, number, query),
   };
   return el(
     "div",
@@ -40,7 +40,7 @@ async function episodePage(run, number, tab, query) {
             href: address(`episode/${run}/${number}${name && `/${name}`}`, kept(query)),
             "aria-current": tab === name ? "page" : null,
           },
-          label,
+          name === "tokens" && RUNS[run].kind === "eval" ? "Tokens" : label,
           name === "group" && el("span", { class: "count" }, String(siblings.length)),
         ),
       ),

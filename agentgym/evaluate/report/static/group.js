@@ -1,17 +1,19 @@
 // The siblings of a group, turn beside turn: what the baseline is made of.
 
-async function groupPart(siblings, query) {
+async function groupPart(siblings, current, query) {
   const training = RUNS[siblings[0].run].kind === "train";
   const found = await Promise.all(siblings.map(opened));
   const rewards = siblings.map((e) => e.reward).filter(isNumber);
   const mean = rewards.reduce((sum, r) => sum + r, 0) / (rewards.length || 1);
-  const same =
-    new Set(rewards).size < 2 ? "All got the same: no signal." : training ? "They differ: a signal." : "";
+  const differ = new Set(rewards).size > 1;
+  const told = training
+    ? [differ ? "They differ: a signal." : "All got the same: no signal."]
+    : [!differ && "All got the same."];
   const turns = Math.max(...found.map((f) => f?.page.turns.length || 0));
   const head = siblings.map((e) =>
     el(
       "th",
-      { scope: "col" },
+      { scope: "col", class: e.number === current ? "current" : null },
       el("a", { href: address(`episode/${e.run}/${e.number}`, kept(query)) }, `#${e.index}`),
       " ",
       pill(e.outcome),
@@ -58,7 +60,7 @@ async function groupPart(siblings, query) {
       "p",
       {},
       `${plural(siblings.length, "episode")} of one task and seed: mean reward ${fixed(mean)} over ${count(rewards.length)} scored. `,
-      el("strong", {}, same),
+      el("strong", {}, told),
     ),
     el(
       "div",
