@@ -24,7 +24,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from agentgym.errors import ConfigError, DuplicateEnvironment
+from agentgym.errors import ConfigError
 from agentgym.suggest import perhaps_you_meant
 
 __all__ = [
@@ -85,14 +85,13 @@ def register_suite(
         description: One line for listings.
 
     Raises:
-        ConfigError: If the name or an entry cannot be used.
-        DuplicateEnvironment: If another suite has this name.
+        ConfigError: If the name or an entry cannot be used, or another suite has this name.
     """
     if not re.fullmatch(r"[\w.-]+", name) or _IS_ENV.match(name) or name.endswith(".toml"):
         raise ConfigError(f"a suite's name must be a word, and no environment's id, not '{name}'")
     new = Suite(name, _entries(entries, f"suite '{name}'"), description)
     if _suites.setdefault(name, new) != new:
-        raise DuplicateEnvironment(
+        raise ConfigError(
             f"suite '{name}' is registered already, with other entries; give the new one another "
             "name"
         )

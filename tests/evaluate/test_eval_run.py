@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -191,14 +195,19 @@ def test_misspelt_names_leave_no_folder(tmp_path: Path) -> None:
 
 
 def test_environments_share_places_and_threads_end(tmp_path: Path) -> None:
-    import threading
-
     before = set(threading.enumerate())
     done = run(tmp_path, PARITY, FAULTY, tasks=6, concurrency=4)
     assert [each["scored"] for each in done.summary["environments"].values()] == [6, 6]
     for thread in set(threading.enumerate()) - before:
         thread.join(30)
         assert not thread.is_alive()
+
+
+def test_runner_is_light_to_import() -> None:
+    code = "import sys, agentgym.evaluate.run; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy = {"torch", "vllm", "transformers", "numpy", "gymnasium", "httpx", "textual", "pyarrow"}
+    assert not heavy & set(done.stdout.split())
 
 
 def test_endpoint_counts_tokens_and_costs(tmp_path: Path) -> None:
@@ -242,8 +251,6 @@ def test_what_was_spent_on_unscored_episodes_is_not_forgotten(tmp_path: Path) ->
 
 
 def test_changed_weights_are_refused(tmp_path: Path, tiny: Path) -> None:
-    import shutil
-
     model = tmp_path / "model"
     shutil.copytree(tiny, model)
     settings = {"policy": f"transformers:{model}", "tasks": 1, "max_turns": 1, "max_tokens": 2}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import agentgym as ag
-from agentgym.errors import ConfigError, DuplicateEnvironment, UnknownEnvironment
+from agentgym.errors import ConfigError, UnknownEnvironment
 from agentgym.evaluate import suites
 from agentgym.evaluate.config import EvalConfig
 from agentgym.evaluate.plan import asked_for
@@ -53,7 +53,7 @@ def test_register_suite_takes_ids_mappings_and_entries() -> None:
 def test_register_suite_twice_in_the_same_way_changes_nothing() -> None:
     register_suite("mine", [MATH], "about")
     register_suite("mine", [MATH], "about")
-    with pytest.raises(DuplicateEnvironment, match="suite 'mine' is registered already"):
+    with pytest.raises(ConfigError, match="suite 'mine' is registered already"):
         register_suite("mine", [PYTHON], "about")
 
 
