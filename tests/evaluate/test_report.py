@@ -32,6 +32,7 @@ from agentgym.evaluate.report.overview import run_overview
 from agentgym.evaluate.report.pages import Chunk
 from agentgym.evaluate.report.vocabulary import vocabulary
 from agentgym.evaluate.saved import SavedTask, open_run
+from agentgym.rollout.ledger import episode_to_json
 from agentgym.types import Episode, Message, Sample, Turn
 
 
@@ -68,6 +69,15 @@ def test_catalogue_numbers_groups_and_takes_a_task_played_anew_for_another(tmp_p
     file = run.path / "episodes.jsonl"
     file.write_text(file.read_text() * 2)
     assert [e.group for e in catalogue(run)] == [0, 0, 1, 1, 2, 2, 3, 3]
+
+
+def test_catalogue_takes_the_prompt_of_a_lost_episode_from_its_task(tmp_path: Path) -> None:
+    run = open_run(write_eval_run(tmp_path / "run", tasks=1, rollouts=2))
+    lost = Episode("task-0", 0, 7, "unscored", None, "the sandbox died")
+    line = episode_to_json(0, lost, env="demo/Shop-v0")
+    (run.path / "episodes.jsonl").write_text(f"{line}\n")
+    (found,) = catalogue(run)
+    assert (found.outcome, found.prompt) == ("error", "task-0: fill the cart")
 
 
 def test_columns_name_texts_by_number() -> None:

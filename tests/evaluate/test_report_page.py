@@ -12,6 +12,8 @@ import pytest
 from made_runs import HOSTILE, write_eval_run, write_train_run
 
 from agentgym.evaluate.report import write_report
+from agentgym.rollout.ledger import episode_to_json
+from agentgym.types import Episode
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
@@ -240,6 +242,21 @@ def test_report_page_says_why_nothing_was_learned(page: Page, trained: Path) -> 
     assert page.all(".tokenview .tok.dropped")
     page.open(trained, "#/episode/0/4/tokens")
     assert len(page.all("select[name=sample] option")) == 2  # the history forked
+
+
+def test_report_page_of_a_lost_episode_shows_its_task_and_the_fault(
+    page: Page, tmp_path: Path
+) -> None:
+    run = write_eval_run(tmp_path / "run", tasks=1, rollouts=2)
+    lost = Episode("task-0", 0, 7, "unscored", None, "the sandbox died", attempts=3)
+    line = episode_to_json(0, lost, env="demo/Shop-v0")
+    (run / "episodes.jsonl").write_text(f"{line}\n")
+    file = write_report([run], run / "report.html").path
+    page.open(file, "#/episode/0/0")
+    for text in ("task-0: fill the cart", "the sandbox died", "3 times", "is in no score"):
+        assert text in page.text
+    page.open(file, "#/episode/0/0/tokens")
+    assert "No sample of this episode is kept" in page.text
 
 
 def test_report_page_sets_runs_side_by_side(page: Page, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from agentgym.evaluate.saved import SavedGlance, SavedRun
+from agentgym.evaluate.saved import SavedGlance, SavedRun, SavedTask
 from agentgym.evaluate.statistics import SOLVED
 from agentgym.types import Episode
 
@@ -65,8 +65,12 @@ def outcome(episode: Episode) -> Outcome:
 
 def catalogue(run: SavedRun) -> list[Entry]:
     """Read every episode of a run, without its samples."""
-    groups = Groups()
-    return [entry_of(number, glance, groups) for number, glance in enumerate(run.glances())]
+    groups, tasks = Groups(), run.tasks()
+    entries = []
+    for number, glance in enumerate(run.glances()):
+        task = tasks.get((glance.saved.env, glance.saved.episode.task_id))
+        entries.append(entry_of(number, glance, groups, task))
+    return entries
 
 
 class Groups:
@@ -88,13 +92,16 @@ class Groups:
         return number
 
 
-def entry_of(number: int, glance: SavedGlance, groups: Groups) -> Entry:
+def entry_of(
+    number: int, glance: SavedGlance, groups: Groups, task: SavedTask | None = None
+) -> Entry:
     """Return the line of an episode, the next of its run.
 
     Args:
         number: Its place in the run.
         glance: It.
         groups: Those of all episodes before it.
+        task: What it was about, where that is on record.
     """
     saved, episode = glance.saved, glance.saved.episode
     return Entry(
@@ -103,7 +110,7 @@ def entry_of(number: int, glance: SavedGlance, groups: Groups) -> Entry:
         saved.env,
         saved.step,
         episode.task_id,
-        _prompt(episode),
+        _prompt(episode, task),
         episode.index,
         groups.number(saved.env, saved.step, episode),
         outcome(episode),
@@ -115,8 +122,9 @@ def entry_of(number: int, glance: SavedGlance, groups: Groups) -> Entry:
     )
 
 
-def _prompt(episode: Episode) -> str:
-    asked = next((m.content for m in episode.messages if m.role == "user"), "")
+def _prompt(episode: Episode, task: SavedTask | None) -> str:
+    known = "" if task is None else task.prompt  # of a lost episode no message is kept
+    asked = next((m.content for m in episode.messages if m.role == "user"), known)
     return asked if len(asked) <= _GLIMPSE else f"{asked[:_GLIMPSE]}..."
 
 

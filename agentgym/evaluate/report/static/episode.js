@@ -102,15 +102,17 @@ async function episodeHead(entry, query) {
   );
 }
 
+// Of an episode that was lost to a fault nothing is kept but its task.
 function conversation(entry, found) {
-  const { page, text } = found;
+  const { page, task, text } = found;
+  const opening = page.opening.length || !task ? page.opening : [["user", task.prompt, null]];
   return el(
     "div",
     { class: "two" },
     el(
       "div",
       { class: "talk" },
-      page.opening.map((message) => messageBox(message, text)),
+      opening.map((message) => messageBox(message, text)),
       page.turns.map((turn, i) => turnBox(turn, i, page, text)),
       endBox(entry, page),
     ),
@@ -229,7 +231,7 @@ function argumentsPart(args) {
 function endBox(entry, page) {
   const how =
     entry.outcome === "e"
-      ? "The episode was lost to a fault that is not the model's."
+      ? "The episode was lost to a fault that is not the model's; it is in no score."
       : page.limit
         ? `The ${page.limit} limit ended the episode.`
         : page.truncated

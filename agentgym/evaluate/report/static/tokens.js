@@ -27,7 +27,7 @@ const ROLES = ["system", "user", "assistant", "tool", "template"];
 
 async function tokensPart(entry, found, query) {
   const { samples } = found.page;
-  if (!samples.length) return el("p", { class: "empty" }, "Nothing was sampled in this episode.");
+  if (!samples.length) return el("p", { class: "empty" }, "No sample of this episode is kept.");
   const vocabulary = await unpack(`${entry.run}-texts`);
   const number = Math.min(Number(query.sample || 0), samples.length - 1);
   const tokens = tokensOf(found, number, vocabulary);
