@@ -7,6 +7,7 @@ it only for what was added since the last turn, so a recorded id is never made a
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -72,6 +73,7 @@ class ChatTemplate:
             )
         # A copy of our own: tokenizers are not safe to share between threads.
         self.tokenizer = copy.deepcopy(tokenizer)
+        self._backend = _backend(self.tokenizer)
         eos = tokenizer.eos_token_id
         self.stop_ids = tuple(dict.fromkeys([*([] if eos is None else [eos]), *stop_ids]))
         if not self.stop_ids:
@@ -106,10 +108,14 @@ class ChatTemplate:
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of rendered text, special tokens recognised, none added."""
+        if self._backend is not None:
+            return list(self._backend.encode(text, add_special_tokens=False).ids)
         return list(self.tokenizer.encode(text, add_special_tokens=False))
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of ids, special tokens spelled out."""
+        if self._backend is not None:
+            return str(self._backend.decode(list(ids), skip_special_tokens=False))
         return str(
             self.tokenizer.decode(
                 list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False
@@ -122,6 +128,27 @@ class ChatTemplate:
             if token in text:
                 text = text.replace(token, f"{token[0]} {token[1:]}")
         return text
+
+
+def _backend(tokenizer: Any) -> Any:
+    """Return what does a fast tokenizer's work, None where the tokenizer adds something of its own.
+
+    It is asked itself: the tokenizer's own methods cost twice as much, and give every text to a
+    pool of threads.
+    """
+    from transformers import PreTrainedTokenizerFast
+
+    methods = ("encode", "_encode_plus", "decode", "_decode")
+    kind = type(tokenizer)
+    if not isinstance(tokenizer, PreTrainedTokenizerFast) or any(
+        getattr(kind, name) is not getattr(PreTrainedTokenizerFast, name) for name in methods
+    ):
+        return None
+    backend: Any = tokenizer.backend_tokenizer
+    backend.no_truncation()
+    backend.no_padding()
+    backend.encode_special_tokens = tokenizer.split_special_tokens
+    return backend
 
 
 class ByteTemplate:
@@ -147,29 +174,31 @@ class ByteTemplate:
     def encode(self, text: str) -> list[int]:
         """Return bytes, with the two marks as their own ids."""
         ids: list[int] = []
-        for char in text:
-            if char in self.MARKS:
-                ids.append(self.START + self.MARKS.index(char))
+        for part in _MARK.split(text):
+            if part in self.MARKS:
+                ids.append(self.START + self.MARKS.index(part))
             else:
-                ids.extend(char.encode("utf-8", "surrogatepass"))
+                ids.extend(part.encode("utf-8", "surrogatepass"))
         return ids
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of ids; bytes that are no UTF-8 become U+FFFD."""
         parts: list[str] = []
-        run = bytearray()
-        for token in [*ids, None]:
-            if token is not None and token < self.START:
-                run.append(token)
-                continue
-            parts.append(run.decode("utf-8", "replace"))
-            run.clear()
-            if token is not None:
-                parts.append(self.MARKS[token - self.START])
-        return "".join(parts)
+        begin = 0
+        for at in [n for n, token in enumerate(ids) if token >= self.START]:
+            parts += (_text(ids[begin:at]), self.MARKS[ids[at] - self.START])
+            begin = at + 1
+        return "".join([*parts, _text(ids[begin:])])
 
     def defang(self, text: str) -> str:
         """Replace the two marks."""
         for mark in self.MARKS:
             text = text.replace(mark, "\ufffd")
         return text
+
+
+_MARK = re.compile(f"([{''.join(ByteTemplate.MARKS)}])")
+
+
+def _text(codes: Sequence[int]) -> str:
+    return bytes(codes).decode("utf-8", "replace")

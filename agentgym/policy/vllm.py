@@ -175,6 +175,7 @@ class VllmPolicy:
             detokenize=False,
             stop_token_ids=list(self.template.stop_ids),
             output_kind=self._vllm.sampling_params.RequestOutputKind.FINAL_ONLY,
+            skip_clone=True,  # it is this request's own
         )
 
     async def _request(self, ids: Sequence[int], params: Any) -> Any:
@@ -185,7 +186,8 @@ class VllmPolicy:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
         try:
-            internal = self.engine.add_request(name, {"prompt_token_ids": list(ids)}, params)
+            prompt = self._vllm.inputs.tokens_input(list(ids))
+            internal = self.engine.add_request(name, prompt, params)
         except Exception as error:
             raise PolicyFault(f"vLLM refused a request: {error}") from error
         self._waiting[name] = future
@@ -219,7 +221,8 @@ class VllmPolicy:
             finally:
                 self.busy_s += time.perf_counter() - start
             self._deliver(outputs)
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # what environments have answered reaches the episodes,
+            await asyncio.sleep(0)  # and these ask for their next turns, which join this step
 
     def _deliver(self, outputs: Sequence[Any]) -> None:
         """Wake whoever waits for one of these."""

@@ -97,10 +97,12 @@ class Transcript:
         """Append what the policy sampled (mask 1); return it as the action's text."""
         self._current.sampled(completion)
         ids = list(completion.ids)
-        self._text += self.template.decode(ids)
-        if ids and ids[-1] in self.template.stop_ids:
-            ids.pop()
-        text = completion.text if completion.text is not None else self.template.decode(ids)
+        text = self.template.decode(ids)
+        self._text += text
+        if completion.text is not None:
+            text = completion.text
+        elif ids and ids[-1] in self.template.stop_ids:
+            text = self.template.decode(ids[:-1])
         self.messages.append(Message("assistant", text))
         return text
 

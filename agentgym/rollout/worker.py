@@ -11,18 +11,18 @@ import asyncio
 import contextlib
 import json
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from agentgym.errors import EnvironmentFault, UsageError
 from agentgym.rollout.spec import EnvSpec
 from agentgym.types import Message, Verdict
 
 __all__ = ["EnvPool", "EnvWorker", "Step"]
-
-_Job = tuple[Callable[[], Any], asyncio.Future[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,47 @@ def _messages(observation: str, info: dict[str, Any], role: str) -> tuple[Messag
     if rows is None:
         return (Message(role, observation),) if observation else ()  # type: ignore[arg-type]
     return tuple(Message(row["role"], row["content"], row.get("name")) for row in rows)
+
+
+class _Answers:
+    """What threads have to say to an event loop: one wake-up for however many wait.
+
+    Each wake-up is a system call, and at each of these threads and sampling change places.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[asyncio.Future[Any], Any, BaseException | None]] = deque()
+        self._woken = False
+
+    def give(self, future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+        """Settle a future of the loop, from another thread."""
+        self._waiting.append((future, result, error))
+        if not self._woken:  # two threads may both find it so: the loop is woken twice
+            self._woken = True
+            try:
+                future.get_loop().call_soon_threadsafe(self._deliver)
+            except RuntimeError:  # the loop is closed: nobody waits any more
+                self._woken = False
+                self._waiting.clear()
+
+    def _deliver(self) -> None:
+        self._woken = False  # first: whoever comes from here on wakes the loop again
+        while self._waiting:
+            _deliver(*self._waiting.popleft())
+
+
+_ANSWERS: WeakKeyDictionary[asyncio.AbstractEventLoop, _Answers] = WeakKeyDictionary()
+
+
+def _answers(loop: asyncio.AbstractEventLoop) -> _Answers:
+    """Return the loop's own; called in its thread only."""
+    found = _ANSWERS.get(loop)
+    if found is None:
+        found = _ANSWERS[loop] = _Answers()
+    return found
+
+
+_Job = tuple[Callable[[], Any], asyncio.Future[Any], _Answers]
 
 
 class EnvWorker:
@@ -101,8 +142,9 @@ class EnvWorker:
         return step
 
     async def _call(self, job: Callable[[], Any], timeout_s: float) -> Any:
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._jobs.put((job, future))
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+        self._jobs.put((job, future, _answers(loop)))
         try:
             async with asyncio.timeout(timeout_s):
                 return await future
@@ -111,13 +153,12 @@ class EnvWorker:
 
     def _run(self) -> None:
         while (item := self._jobs.get()) is not None:
-            job, future = item
+            job, future, answers = item
             try:
                 result, error = job(), None
             except BaseException as caught:  # noqa: BLE001 - delivered to whoever waits
                 result, error = None, caught
-            with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
-                future.get_loop().call_soon_threadsafe(_deliver, future, result, error)
+            answers.give(future, result, error)
             self._use_the_wait()
         if self._env is not None:
             with contextlib.suppress(Exception):

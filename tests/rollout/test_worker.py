@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from typing import Any
 
 import parity_env
 import pytest
 
 from agentgym.errors import EnvironmentFault
 from agentgym.rollout.spec import EnvSpec
-from agentgym.rollout.worker import EnvWorker
+from agentgym.rollout.worker import EnvWorker, _answers
 
 
 def test_worker_prepares_after_the_first_observation_is_out() -> None:
@@ -54,3 +56,31 @@ def test_worker_gives_the_oracle_only_where_it_is_asked_for() -> None:
 
     assert asyncio.run(oracle(True)) == "first"
     assert asyncio.run(oracle(False)) is None
+
+
+def test_answers_that_come_while_the_loop_is_busy_wake_it_once() -> None:
+    async def busy() -> tuple[int, list[str | BaseException]]:
+        loop = asyncio.get_running_loop()
+        wake, wakes = loop.call_soon_threadsafe, []
+
+        def counted(*args: Any) -> asyncio.Handle:
+            wakes.append(args)
+            return wake(*args)
+
+        loop.call_soon_threadsafe = counted  # type: ignore[method-assign, assignment]
+        futures = [loop.create_future() for _ in range(3)]
+        answers = _answers(loop)
+
+        def answer() -> None:
+            answers.give(futures[0], "first", None)
+            answers.give(futures[1], None, OSError("second"))
+            answers.give(futures[2], None, StopIteration())
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        thread.join()  # the loop hears nothing meanwhile
+        return len(wakes), await asyncio.gather(*futures, return_exceptions=True)
+
+    wakes, (first, second, third) = asyncio.run(busy())
+    assert (wakes, first, str(second)) == (1, "first", "second")
+    assert isinstance(third, EnvironmentFault)  # no future takes a StopIteration
