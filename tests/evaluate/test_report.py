@@ -436,3 +436,17 @@ def test_watch_tells_of_a_run_that_cannot_be_read(tmp_path: Path) -> None:
         file.write("no json\n")
     with pytest.raises(RunError, match=r"metrics\.jsonl' line 4 cannot be read"):
         watch([run], tmp_path / "r.html", every_s=0.01)
+
+
+def test_report_of_long_episodes_says_that_no_more_pages_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from agentgym.evaluate.report import written
+
+    monkeypatch.setattr(written, "_MOST", 3_000)
+    run = write_eval_run(tmp_path / "run", tasks=6)
+    found = write_report([run], tmp_path / "r.html")
+    assert 0 < found.pages < 18
+    assert found.pages % 3 == 0  # groups stay whole
+    notes = [text for _, text in inside(found.path)["runs"][0]["findings"]]
+    assert any(text.endswith("more would not fit into one file") for text in notes)

@@ -73,13 +73,14 @@ def write_report(
     opened = [open_run(run) for run in runs]
     if not opened or len({run.path.resolve() for run in opened}) < len(opened):
         raise UsageError("a report needs at least one run, each given once")
+    share = len(opened)
     packs: dict[str, str] = {}
     views, results, listed, paged = [], [], 0, 0
     for number, run in enumerate(opened):
         entries = catalogue(run)
-        view, pages = _packed(run, entries, number, episodes // len(opened), packs)
+        view, pages = _packed(run, entries, number, (episodes // share, _MOST // share), packs)
         views.append(view)
-        results.append(results_of(run, entries) if len(opened) > 1 else None)
+        results.append(results_of(run, entries) if share > 1 else None)
         listed, paged = listed + len(entries), paged + pages
     _name_apart(views, opened)
     finished = all(view["finished"] for view in views)
@@ -97,14 +98,26 @@ def write_report(
 
 
 def _packed(
-    run: SavedRun, entries: Sequence[Entry], number: int, most: int, packs: dict[str, str]
+    run: SavedRun,
+    entries: Sequence[Entry],
+    number: int,
+    most: tuple[int, int],
+    packs: dict[str, str],
 ) -> tuple[dict[str, Any], int]:
-    """Add a run's packs; return its overview and how many of its episodes have a page."""
-    groups = chosen(entries, most)
+    """Add a run's packs; return its overview and how many of its episodes have a page.
+
+    Args:
+        run: The folder.
+        entries: All of its episodes.
+        number: Its place among the runs.
+        most: Episodes with a page, and characters and tokens of these.
+        packs: Name to what the page unpacks.
+    """
+    groups = chosen(entries, most[0])
     learned = Learned(run, entries, {entry.number for group in groups for entry in group})
     chunk_of: dict[int, int] = {}
     ids: set[int] = set()
-    for place, (chunk, numbers) in enumerate(_chunks(run, groups, learned)):
+    for place, (chunk, numbers) in enumerate(_chunks(run, groups, learned, most[1])):
         packs[f"{number}-{place}"] = pack(chunk.value())
         chunk_of |= dict.fromkeys(numbers, place)
         ids |= chunk.ids
@@ -124,7 +137,7 @@ def _packed(
 
 
 def _chunks(
-    run: SavedRun, groups: Sequence[Sequence[Entry]], learned: Learned
+    run: SavedRun, groups: Sequence[Sequence[Entry]], learned: Learned, most: int
 ) -> Iterator[tuple[Chunk, list[int]]]:
     """Yield chunks of whole groups, until they hold as much as one file should."""
     tasks = run.tasks()
@@ -136,11 +149,11 @@ def _chunks(
             task = tasks.get((entry.env, entry.task_id))
             chunk.add(entry.number, entry.group, episode, task, rows)
             numbers.append(entry.number)
-        if chunk.size >= _CHUNK or total + chunk.size >= _MOST:
+        if chunk.size >= _CHUNK or total + chunk.size >= most:
             yield chunk, numbers
             total += chunk.size
             chunk, numbers = Chunk(), []
-        if total >= _MOST:
+        if total >= most:
             return
     if numbers:
         yield chunk, numbers
