@@ -33,6 +33,7 @@ VERBS: Mapping[str, str] = {
     "export": "write a run for Inspect AI, Harbor, OpenAI's fine-tuning or Parquet",
     "suites": "list the suites that there are to evaluate on",
     "report": "write runs as one HTML file",
+    "view": "look at a run in the terminal",
     "sandbox": "make an image for the Docker sandbox, or say what isolation is in force",
     "reward-model": "train a reward model on preference pairs, or watch one",
     "dpo": "train a model on preference pairs, without a reward model",

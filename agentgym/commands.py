@@ -30,6 +30,7 @@ from agentgym.reward_commands import dpo, reward_model
 from agentgym.sandbox_commands import sandbox
 from agentgym.score_commands import score
 from agentgym.terminal import full_disk_told, output_kept
+from agentgym.view_commands import view
 from agentgym.world_commands import world
 
 __all__ = ["COMMANDS"]
@@ -287,6 +288,7 @@ COMMANDS: Mapping[str, Callable[[list[str]], int]] = {
     "export": export,
     "suites": suites,
     "report": report,
+    "view": view,
     "sandbox": sandbox,
     "reward-model": reward_model,
     "dpo": dpo,
