@@ -21,9 +21,11 @@ from agentgym.errors import MissingExtra
 from agentgym.evaluate.report.catalogue import Entry, Outcome
 from agentgym.evaluate.saved import open_run
 from agentgym.evaluate.view import view
-from agentgym.evaluate.view.app import EpisodeScreen, ListScreen, ViewApp
+from agentgym.evaluate.view.app import ViewApp
 from agentgym.evaluate.view.choice import Choice
+from agentgym.evaluate.view.episode_screen import EpisodeScreen
 from agentgym.evaluate.view.lines import EpisodeList, Lines
+from agentgym.evaluate.view.list_screen import ListScreen
 from agentgym.evaluate.view.pages import siblings_page, turns_page, verdict_page
 from agentgym.evaluate.view.plain import cut, one_line, shown
 from agentgym.evaluate.view.source import Source
@@ -366,7 +368,7 @@ def test_view_without_textual_names_the_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delitem(sys.modules, "agentgym.evaluate.view.app")
-    monkeypatch.setitem(sys.modules, "textual", None)
+    monkeypatch.setitem(sys.modules, "textual.app", None)
     run = open_run(write_eval_run(tmp_path / "run", tasks=1, rollouts=2))
     with pytest.raises(MissingExtra, match=r"agentgym-rl\[view\]"):
         view(run)
