@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +179,15 @@ def test_tokens_page_takes_advantages_by_token_and_says_why_one_was_dropped() ->
     assert "Nothing is known" in text_of(tokens_page(one_sample(), {}, {}))
 
 
+def test_tokens_page_folds_what_was_not_sampled() -> None:
+    sample = replace(one_sample().samples[0], mask=(0, 0, 1, 0), logprobs=(0.0, 0.0, -2.0, 0.0))
+    episode = replace(one_sample(), samples=(sample,))
+    lines = [line.plain.split() for line in tokens_page(episode, {}, {33: "!"}, whole=False)]
+    assert lines[3] == ["0", "2", "tokens", "that", "were", "not", "sampled"]
+    assert (lines[4][0], lines[4][-1]) == ("2", "!")
+    assert lines[5][:2] == ["0", "1"]
+
+
 def test_source_finds_the_rows_of_a_task_that_comes_twice(tmp_path: Path) -> None:
     folder = write_train_run(tmp_path / "run", steps=1, tasks_per_step=2)
     for name in ("episodes", "learned"):
@@ -275,6 +285,9 @@ def test_keys_open_an_episode_and_turn_its_pages(tmp_path: Path) -> None:
         await press(pilot, "g")
         assert "sample 2 of 2" in page(pilot)
         assert "learned from" in page(pilot)
+        folded = page(pilot).count("\n")
+        await press(pilot, "m")
+        assert page(pilot).count("\n") > 2 * folded
         head = pilot.app.screen.query_one("#head", Static)
         assert "train-1  sibling 0" in str(head.render())
         await press(pilot, "right_square_bracket")

@@ -38,10 +38,11 @@ class EpisodeScreen(Screen[None]):
         Binding("v", "page('verdict')", "verdict"),
         Binding("b", "page('siblings')", "siblings"),
         Binding("g", "page('tokens')", "gradient"),
+        Binding("m", "fold", "all tokens"),
         Binding("right,n", "other(1)", "next"),
         Binding("left,p", "other(-1)", "previous"),
-        Binding("right_square_bracket", "sibling(1)", "next sibling"),
-        Binding("left_square_bracket", "sibling(-1)", "previous sibling"),
+        Binding("right_square_bracket", "sibling(1)", "sibling"),
+        Binding("left_square_bracket", "sibling(-1)", "previous sibling", show=False),
         Binding("escape,backspace", "app.pop_screen", "list"),
         Binding("q", "app.quit", "quit"),
     ]
@@ -60,6 +61,7 @@ class EpisodeScreen(Screen[None]):
         self._place = place
         self._entry = rows[place]
         self._page = "turns"
+        self._whole = False  # whether tokens that were not sampled have lines of their own
 
     def compose(self) -> ComposeResult:
         """Yield the widgets."""
@@ -95,7 +97,7 @@ class EpisodeScreen(Screen[None]):
         if page == "verdict":
             return verdict_page(episode, source.task(entry))
         if page == "tokens":
-            return tokens_page(episode, source.learned(entry), source.texts(episode))
+            return tokens_page(episode, source.learned(entry), source.texts(episode), self._whole)
         return turns_page(episode)
 
     def on_episode_screen_made(self, event: Made) -> None:
@@ -107,6 +109,11 @@ class EpisodeScreen(Screen[None]):
         """Turn to another page of the same episode."""
         self._page = page
         self._turn_to(self._entry)
+
+    def action_fold(self) -> None:
+        """Show the tokens with all, or without most, of those that were not sampled."""
+        self._whole = not self._whole
+        self.action_page("tokens")
 
     def action_other(self, by: int) -> None:
         """Turn to the next or the previous episode of the list."""

@@ -182,17 +182,17 @@ def _after(names: tuple[str, ...], name: str) -> str:
 
 
 def _summary(source: Source) -> Text:
-    """Return what there is of the run, in one line."""
+    """Return what there is of the run, in one line; faults first, apart from failures."""
     run, entries = source.run, source.entries
     counts = Counter(entry.outcome for entry in entries)
     rewards = [entry.reward for entry in entries if entry.reward is not None]
-    parts = [one_line(run.name, 60), "training" if run.kind == "train" else "evaluation"]
-    parts.append(f"{len(entries):,} episodes")
-    parts += [f"{counts[name]:,} {name}" for name in ("solved", "failed", "limit") if counts[name]]
-    if rewards:
-        parts.append(f"mean reward {sum(rewards) / len(rewards):.3f}")
-    parts.append("finished" if source.finished() else "not finished")
-    made = Text("  ".join(parts))
+    kind = "training" if run.kind == "train" else "evaluation"
+    made = Text(f"{one_line(run.name, 40)}  {kind}  {len(entries):,} episodes")
     if errors := counts["error"]:
         made.append(f"  {errors:,} UNSCORED", style="bold magenta")
-    return made
+    for name in ("solved", "failed", "limit"):
+        if counts[name]:
+            made.append(f"  {counts[name]:,} {name}")
+    if rewards:
+        made.append(f"  mean reward {sum(rewards) / len(rewards):.3f}")
+    return made.append("  finished" if source.finished() else "  not finished")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from rich.text import Text
@@ -17,7 +18,10 @@ _HEADER = " place mask  sampler  learner    ratio  advantage  token"
 
 
 def tokens_page(
-    episode: Episode, learned: Mapping[int, Mapping[str, Any]], texts: Mapping[int, str]
+    episode: Episode,
+    learned: Mapping[int, Mapping[str, Any]],
+    texts: Mapping[int, str],
+    whole: bool = True,
 ) -> list[Text]:
     """Return every token of every sample.
 
@@ -25,6 +29,7 @@ def tokens_page(
         episode: It, with its samples.
         learned: Rows of ``learned.jsonl`` by the number of a sample.
         texts: Of token ids.
+        whole: False puts tokens that were not sampled on one line where they stand together.
     """
     if not episode.samples:
         return [Text("This episode has no tokens: nothing was sampled, or they are not known.")]
@@ -35,7 +40,8 @@ def tokens_page(
         lines.append(Text(head, style="bold"))
         lines[-1].append(one_line(f"agent {sample.agent}, weights {sample.version}", 80), "dim")
         lines += [_fate(row), Text(_HEADER, style="bold")]
-        lines += [*_tokens(sample, row or {}, texts), Text()]
+        table = _tokens(sample, row or {}, texts)
+        lines += [*(table if whole else _folded(table, sample.mask)), Text()]
     return lines
 
 
@@ -71,6 +77,16 @@ def _tokens(sample: Sample, row: Mapping[str, Any], texts: Mapping[int, str]) ->
         line.append(f" {_number(worths[at], 10)}  ", style=_sign(worths[at]))
         line.append(text, style=f"{_sign(worths[at])} bold".strip())
         yield line
+
+
+def _folded(table: Iterator[Text], mask: Sequence[int]) -> Iterator[Text]:
+    """Yield the lines of sampled tokens, and one for each run of others."""
+    for sampled, run in groupby(zip(table, mask, strict=True), key=lambda each: each[1]):
+        lines = [line for line, _ in run]
+        if sampled:
+            yield from lines
+        else:
+            yield Text(f"       0    {len(lines):,} tokens that were not sampled", style="dim")
 
 
 def _column(values: Sequence[Any] | None, count: int) -> Sequence[Any]:
