@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 from tyro.conf import Positional, arg
 
+from agentgym.check_commands import check
 from agentgym.compare_commands import compare_runs
 from agentgym.errors import EnvironmentFault, RunError
 from agentgym.eval_commands import evaluate, suites
@@ -60,18 +61,6 @@ class PlayConfig(_Config):
     )
 
 
-class CheckConfig(_Config):
-    """Which environment to check."""
-
-    env: Annotated[str, Positional, arg(metavar="ENV")] = Field(description="Environment id.")
-    tasks: Annotated[int, arg(aliases=("-n",))] = Field(
-        5, ge=1, description="Tasks that are solved by the oracle."
-    )
-    env_kwargs: dict[str, Any] = Field(
-        default_factory=dict, description="Keyword arguments of the environment."
-    )
-
-
 class SftConfig(_Config):
     """How the starter policy is made; the defaults are the starter of `agentgym train`."""
 
@@ -99,26 +88,6 @@ def envs(argv: list[str]) -> int:
         table.add_row(Text(row.id), Text(row.source), broken if row.error else row.description)
     _console().print(table)
     return 0
-
-
-def check(argv: list[str]) -> int:
-    """Check an environment; fail if any promise of the contract is broken."""
-    as_json = take(argv, "--json")
-    config = parse(CheckConfig, "check", argv, "Check that an environment is sound.")
-    from agentgym.check import check as check_env
-
-    with output_kept():
-        report = check_env(config.env, tasks=config.tasks, kwargs=config.env_kwargs)
-    if as_json:
-        rows = [asdict(row) for row in report.rows]
-        _write_json({"env": report.env_id, "ok": report.ok, "rows": rows})
-        return 0 if report.ok else 1
-    table = Table(box=None, show_header=False)
-    for row in report.rows:
-        mark = Text("ok", style="green") if row.ok else Text("FAILED", style="bold red")
-        table.add_row(mark, Text(row.name), Text(row.detail))
-    _console().print(table)
-    return 0 if report.ok else 1
 
 
 def play(argv: list[str]) -> int:
