@@ -33,6 +33,7 @@ MINE = (
     "training.md",
     "algorithms.md",
     "evaluation.md",
+    "reports.md",
     "statistics.md",
     "runs.md",
     "world.md",
