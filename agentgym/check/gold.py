@@ -37,13 +37,16 @@ def changed_gold(subject: Subject) -> Seen:
     with closing(subject.make()) as env:
         for each in solved:
             changes = mutations(each.task.answer)
-            still = {kind for kind, gold in changes.items() if _solves(env, each, gold)}
+            if not changes:
+                continue
+            still = [kind for kind, gold in changes.items() if _solves(env, each, gold)]
             tried.update(changes.keys())
             for kind in still:
                 kept.setdefault(kind, []).append(_told(each, kind, changes[kind]))
-            if still and still == changes.keys():
-                whole.append(kept[next(iter(changes))][-1])
-            elsewhere &= still == changes.keys() and _judged_elsewhere(env, each, changes)
+            accepts_all = len(still) == len(changes)
+            if accepts_all:
+                whole.append(kept[still[0]][-1])
+            elsewhere &= accepts_all and _judged_elsewhere(env, each, changes)
     return _judged(tried, kept, whole, elsewhere)
 
 
@@ -87,7 +90,7 @@ def _judged_elsewhere(env: Env, each: Solution, changes: Mapping[str, Any]) -> b
             other = play(env, observation, scripted(env.unwrapped.oracle())).actions
         if other == each.actions or _reward(env, each.task.id, other) == 1.0:
             return False
-    return bool(changes)
+    return True
 
 
 def _reward(env: Env, task_id: str, actions: Sequence[str]) -> float | None:

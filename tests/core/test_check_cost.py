@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from types import ModuleType
 from typing import Any
 
@@ -15,6 +16,8 @@ from agentgym.policy.scripted import RandomPolicy, ScriptedPolicy
 
 ENVIRONMENTS = '''
 import os
+import subprocess
+import sys
 
 import agentgym as ag
 from core_demo import Sum as Demo
@@ -46,6 +49,14 @@ class Opener(Sum):
         kept.append(os.open(os.devnull, os.O_RDONLY))
 
 
+class Starter(Sum):
+    """Leaves a process behind for each environment."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        kept.append(subprocess.Popen([sys.executable, "-S", "-c", "input()"], stdin=-1))
+
+
 class Luck(Sum):
     """Pays by the last letter."""
 
@@ -64,7 +75,7 @@ class Broken(Sum):
 @pytest.fixture
 def environments(demo: ModuleType, write_module: Any) -> ModuleType:
     module: ModuleType = write_module("core_costs", ENVIRONMENTS)
-    for name in ("Sum", "Hoarder", "Opener", "Luck", "Broken"):
+    for name in ("Sum", "Hoarder", "Opener", "Starter", "Luck", "Broken"):
         ag.register(f"cost/{name}-v0", f"core_costs:{name}")
     return module
 
@@ -98,14 +109,25 @@ def test_check_finds_memory_that_is_kept(environments: ModuleType) -> None:
     assert "an episode leaves" in failed[0].detail
 
 
-def test_check_finds_descriptors_that_are_left_open(environments: ModuleType) -> None:
-    import os
-
+def test_check_finds_descriptors_that_are_left_open(
+    environments: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cost, "PATIENCE_S", 0.0)
     report = check("cost/Opener-v0", tasks=1)
     for descriptor in environments.kept:
         os.close(descriptor)
     failed = [(row.name, row.detail) for row in report.rows if not row.ok]
     assert failed == [("leftovers", "after 3 closed environments there are 3 more descriptors")]
+
+
+def test_leftovers_counts_processes(
+    environments: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cost, "PATIENCE_S", 0.0)
+    with pytest.raises(Failed, match=r"3 more descriptors, 3 more processes$"):
+        CHECKS["leftovers"](Subject("cost/Starter-v0", tasks=1))
+    for process in environments.kept:
+        process.communicate(b"\n")
 
 
 def test_gradient_needs_a_policy(environments: ModuleType) -> None:
