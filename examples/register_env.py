@@ -82,7 +82,7 @@ def main() -> None:
 
     report = check("demo/Shop-v0")
     for row in report.rows:
-        print(f"{'ok ' if row.ok else 'BAD'} {row.name:10} {row.detail}")
+        print(f"{row.status:14} {row.name:10} {row.detail}")
     raise SystemExit(0 if report.ok else 1)
 
 
