@@ -111,10 +111,10 @@ def test_family_draws_in_20_ms(family: ExerciseFamily) -> None:
     gold(family(random.Random(0)).value)
     best = []
     for seed in range(1, 4):
-        started = time.perf_counter()
+        started = time.process_time()
         for number in range(10):
             gold(family(random.Random(10 * seed + number)).value)
-        best.append((time.perf_counter() - started) / 10)
+        best.append((time.process_time() - started) / 10)
     assert min(best) < 0.02
 
 

@@ -130,10 +130,10 @@ def test_precision_is_put_back() -> None:
 
 def test_deadline_stops_arithmetic() -> None:
     node = parse(r"\sum_{j=1}^{1000} \sum_{k=1}^{1000} \sin(jk)")
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(OutOfTime), precision(64), deadline(0.1):
         ball(node)
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0
 
 
 def test_deadline_is_the_callers_again_afterwards() -> None:
