@@ -22,6 +22,7 @@ def test_export_writes_the_run_that_eval_left(
     assert main(["export", str(folder), "--to", "openai", f"--out={out}", "--json"]) == 0
     assert json.loads(capfd.readouterr().out) == {"path": str(out), "episodes": 2, "to": "openai"}
     rows = [json.loads(line) for line in out.read_text().splitlines()]
+    rows.sort(key=lambda row: str(row["messages"][1]["content"]))  # they stand as they ended
     system, user, calls, result, answer = rows[1]["messages"]
     assert (system["role"], user["content"]) == ("system", "put 2 pears into the cart")
     (call,) = calls["tool_calls"]

@@ -60,8 +60,9 @@ def test_train_script_trains_and_prints_the_summary(tiny: Path, tmp_path: Path) 
 
 def test_evaluate_script_compares_two_policies() -> None:
     said = example("evaluate_script.py", "random", "oracle", "-n", "4", "-r", "2").splitlines()
-    assert said[0] == "random: 0.000 (95% interval over tasks 0.000 to 0.000)"
-    assert said[2] == "oracle: 1.000 (95% interval over tasks 1.000 to 1.000)"
+    # Wilson's with t of 3 degrees of freedom: 3.182^2 / (4 + 3.182^2) = 0.717.
+    assert said[0] == "random: 0.000 (95% interval over tasks 0.000 to 0.717)"
+    assert said[2] == "oracle: 1.000 (95% interval over tasks 0.283 to 1.000)"
     assert json.loads(said[3])["scored"] == 8
     assert said[4].startswith("oracle minus random: +1.000")
 
