@@ -2,7 +2,9 @@
 
 Multi-turn episodes in which every action runs Python in a sandbox session of the episode's own, and
 a verifier judges the last one. The same engine then generates as many tokens for the very same
-prompts with nothing around it. The ratio of the two token rates is what the loop costs.
+prompts with nothing around it. The ratio of the two token rates is what the loop costs. Where other
+work takes the cores away, seconds of this process's own CPU say more, and how often the engine had
+to step: they leave out only what sandboxes compute, and waiting.
 
     python benchmarks/rollout.py [--episodes 256] [--turns 4] [--tokens 48] [--json]
 """
@@ -12,8 +14,11 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 from unittest import mock
 
@@ -58,6 +63,37 @@ class SandboxTurns(Env):
         self.interpreter.close()
 
 
+@dataclass(slots=True)
+class Spent:
+    """What a way to sample took, of this process."""
+
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    steps: int = 0
+    tokens: int = 0
+
+    @property
+    def rate(self) -> float:
+        """Return tokens a second."""
+        return self.tokens / self.wall_s
+
+
+@contextmanager
+def spending(policy: VllmPolicy) -> Iterator[Spent]:
+    """Measure a block; who runs it sets the tokens."""
+    spent, step = Spent(), policy.engine.step
+
+    def counted() -> Any:
+        spent.steps += 1
+        return step()
+
+    policy.forget()
+    with mock.patch.object(policy.engine, "step", counted):
+        start, cpu = time.perf_counter(), time.process_time()
+        yield spent
+        spent.wall_s, spent.cpu_s = time.perf_counter() - start, time.process_time() - cpu
+
+
 def model_folder(folder: Path) -> Path:
     """Write a random model of the starter's shape: it seldom ends a turn early."""
     tokenizer = make_tokenizer()
@@ -76,8 +112,8 @@ def turns_of(groups: Sequence[Group]) -> list[tuple[list[int], int]]:
     ]
 
 
-def bare(policy: VllmPolicy, turns: list[tuple[list[int], int]]) -> float:
-    """Return tokens a second of ``LLM.generate`` on these prompts and lengths."""
+def bare(policy: VllmPolicy, turns: list[tuple[list[int], int]]) -> Spent:
+    """Return what ``LLM.generate`` takes for these prompts and lengths."""
     import torch
     import vllm
 
@@ -90,35 +126,32 @@ def bare(policy: VllmPolicy, turns: list[tuple[list[int], int]]) -> float:
         for _, count in turns
     ]
     prompts = [{"prompt_token_ids": ids} for ids, _ in turns]
-    policy.forget()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as the policy samples; two are slower wherever a core is shared
-    start = time.perf_counter()
-    outputs = llm.generate(prompts, params, use_tqdm=False)
-    seconds = time.perf_counter() - start
+    with spending(policy) as spent:
+        outputs = llm.generate(prompts, params, use_tqdm=False)
     torch.set_num_threads(threads)
-    return sum(len(output.outputs[0].token_ids) for output in outputs) / seconds
+    spent.tokens = sum(len(output.outputs[0].token_ids) for output in outputs)
+    return spent
 
 
 def loop(
     policy: VllmPolicy, env: str, episodes: int, tokens: int, pool: EnvPool, **kwargs: Any
-) -> tuple[list[Group], float, float]:
-    """Return groups, tokens a second of the whole loop, and the share of time in the engine."""
-    policy.forget()
+) -> tuple[list[Group], Spent, float]:
+    """Return groups, what the whole loop took, and the share of its time in the engine."""
     busy = policy.busy_s
-    start = time.perf_counter()
-    groups = ag.rollout(
-        policy,
-        ag.EnvSpec(env, kwargs),
-        [f"train-{n}" for n in range(episodes)],
-        sampling=ag.SamplingParams(max_tokens=tokens),
-        concurrency=CONCURRENCY,
-        envs=pool,
-    )
-    seconds = time.perf_counter() - start
-    sampled = sum(t.sampled_tokens for g in groups for e in g.episodes for t in e.turns)
+    with spending(policy) as spent:
+        groups = ag.rollout(
+            policy,
+            ag.EnvSpec(env, kwargs),
+            [f"train-{n}" for n in range(episodes)],
+            sampling=ag.SamplingParams(max_tokens=tokens),
+            concurrency=CONCURRENCY,
+            envs=pool,
+        )
+    spent.tokens = sum(t.sampled_tokens for g in groups for e in g.episodes for t in e.turns)
     assert all(episode.reward is not None for group in groups for episode in group.episodes)
-    return groups, sampled / seconds, (policy.busy_s - busy) / seconds
+    return groups, spent, (policy.busy_s - busy) / spent.wall_s
 
 
 def main() -> int:
@@ -136,13 +169,16 @@ def main() -> int:
         loop(policy, "bench/SandboxTurns-v0", *size, **kwargs)  # warms up both sides
         rounds = []
         for _ in range(options.repeats):
-            groups, rate, busy = loop(policy, "bench/SandboxTurns-v0", *size, **kwargs)
-            rounds.append((rate, bare(policy, turns_of(groups)), busy))
+            groups, ours, busy = loop(policy, "bench/SandboxTurns-v0", *size, **kwargs)
+            rounds.append((ours, bare(policy, turns_of(groups)), busy))
         policy.close()
-    rate, base, busy = sorted(rounds, key=lambda row: row[0] / row[1])[len(rounds) // 2]
+    ours, base, busy = sorted(rounds, key=lambda row: row[0].rate / row[1].rate)[len(rounds) // 2]
+    in_cpu = median(base.cpu_s / ours.cpu_s for ours, base, _ in rounds)
     figures = {
-        "rollout_tokens_per_s": Figure(rate, "tokens/s", None, base),
-        "share_of_bare_generate": Figure.at_least(rate / base, BARE_SHARE, "ratio", 1.0),
+        "rollout_tokens_per_s": Figure(ours.rate, "tokens/s", None, base.rate),
+        "share_of_bare_generate": Figure.at_least(ours.rate / base.rate, BARE_SHARE, "ratio", 1.0),
+        "share_in_cpu_seconds": Figure(in_cpu, "ratio", None, 1.0),
+        "engine_steps": Figure(ours.steps, "steps", None, base.steps),
         "share_of_time_in_the_engine": Figure(busy, "ratio"),
     }
     return report(figures, options.json)
