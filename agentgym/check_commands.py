@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from tyro.conf import Positional, arg
 
 from agentgym.flags import parse, take
-from agentgym.terminal import output_kept
+from agentgym.terminal import output_kept, print_json, text_console
 
 __all__ = ["check"]
 
@@ -71,7 +68,7 @@ def check(argv: list[str]) -> int:
             }
             for row in report.rows
         ]
-        _write_json({"env": report.env_id, "ok": report.ok, "rows": rows})
+        print_json({"env": report.env_id, "ok": report.ok, "rows": rows})
     else:
         _show((row.status, row.name, row.detail) for row in report.rows)
     return 0 if report.ok else 1
@@ -84,8 +81,4 @@ def _show(rows: Any) -> None:
     for status, name, detail in rows:
         told = status.upper() if status == "failed" else status
         table.add_row(Text(told, style=_STYLES[status]), name, Text(printable(detail, _LONG)))
-    Console(highlight=False, markup=False).print(table)
-
-
-def _write_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value) + "\n")
+    text_console().print(table)

@@ -30,7 +30,7 @@ from agentgym.report_commands import report
 from agentgym.reward_commands import dpo, reward_model
 from agentgym.sandbox_commands import sandbox
 from agentgym.score_commands import score
-from agentgym.terminal import full_disk_told, output_kept
+from agentgym.terminal import full_disk_told, output_kept, print_json, saying, text_console
 from agentgym.view_commands import view
 from agentgym.world_commands import world
 
@@ -80,13 +80,13 @@ def envs(argv: list[str]) -> int:
 
     rows = list_envs()
     if as_json:
-        _write_json([asdict(row) for row in rows])
+        print_json([asdict(row) for row in rows])
         return 0
     table = Table("environment", "from", "description", box=None, header_style="bold")
     for row in rows:
         broken = Text(f"cannot be loaded: {row.error}", style="red")
         table.add_row(Text(row.id), Text(row.source), broken if row.error else row.description)
-    _console().print(table)
+    text_console().print(table)
     return 0
 
 
@@ -96,7 +96,7 @@ def play(argv: list[str]) -> int:
     config = parse(PlayConfig, "play", argv, "Play one episode yourself.")
     from agentgym.registry import make
 
-    console = _console(stderr=as_json)
+    console = text_console(stderr=as_json)
     env = make(config.env, split=config.split, **config.env_kwargs)
     try:
         options = {"task_id": config.task} if config.task else None
@@ -120,7 +120,7 @@ def play(argv: list[str]) -> int:
     finally:
         env.close()
     if as_json:
-        _write_json({"reward": reward, "verdict": asdict(verdict) if verdict else None})
+        print_json({"reward": reward, "verdict": asdict(verdict) if verdict else None})
         return 0
     if observation:
         console.print(Text(observation))
@@ -173,11 +173,11 @@ def sft(argv: list[str]) -> int:
 
     asked = {name: value for name, value in dict(config).items() if value is not None}
     with output_kept(), full_disk_told(cache_folder()):
-        folder = ensure_starter(replace(StarterRecipe(), **asked), progress=_say())
+        folder = ensure_starter(replace(StarterRecipe(), **asked), progress=saying())
     if as_json:
-        _write_json({"model": str(folder)})
+        print_json({"model": str(folder)})
     else:
-        _console().print(Text(str(folder)), soft_wrap=True)
+        text_console().print(Text(str(folder)), soft_wrap=True)
     return 0
 
 
@@ -191,9 +191,9 @@ def train(argv: list[str]) -> int:
     from agentgym.train.starter import cache_folder
 
     with output_kept(), full_disk_told(config.folder, cache_folder()):
-        result = run(config, say=_say())
+        result = run(config, say=saying())
     if as_json:
-        _write_json(result.summary)
+        print_json(result.summary)
     else:
         _show_run(result.path, result.summary)
     return 0
@@ -207,7 +207,7 @@ def _show_run(path: Path, summary: Mapping[str, Any]) -> None:
         found = summary.get(when)
         if found:
             table.add_row(when, _with_interval(found["mean"], found["ci95"]))
-    _console().print(table)
+    text_console().print(table)
 
 
 def doctor(argv: list[str]) -> int:
@@ -220,29 +220,15 @@ def doctor(argv: list[str]) -> int:
         rows = examine()
     failed = any(row.status == "failed" for row in rows)
     if as_json:
-        _write_json([asdict(row) for row in rows])
+        print_json([asdict(row) for row in rows])
         return 1 if failed else 0
     colours = {"ok": "green", "absent": "yellow", "failed": "bold red"}
     table = Table(box=None, show_header=False)
     for row in rows:
         mark = Text(row.status, style=colours[row.status])
         table.add_row(mark, row.name, Text(row.detail), Text(row.advice, style="dim"))
-    _console().print(table)
+    text_console().print(table)
     return 1 if failed else 0
-
-
-def _console(*, stderr: bool = False) -> Console:
-    return Console(stderr=stderr, highlight=False, markup=False)
-
-
-def _say() -> Callable[[str], None]:
-    """Return what shows one line of progress."""
-    console = _console(stderr=True)
-    return lambda line: console.print(Text(line), soft_wrap=True)
-
-
-def _write_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, default=str) + "\n")
 
 
 COMMANDS: Mapping[str, Callable[[list[str]], int]] = {

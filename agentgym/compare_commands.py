@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from tyro.conf import Positional, arg
 
 from agentgym.flags import parse, take
+from agentgym.terminal import print_json, text_console
 
 if TYPE_CHECKING:
     from agentgym.evaluate.comparison import Compared, Comparison
@@ -51,14 +49,14 @@ def compare_runs(argv: list[str]) -> int:
 
     found = compare(config.run_a, config.run_b, alpha=config.alpha, power=config.power)
     if as_json:
-        sys.stdout.write(json.dumps(found.summary()) + "\n")
+        print_json(found.summary())
     else:
         _show(found)
     return 0
 
 
 def _show(found: Comparison) -> None:
-    console = Console(highlight=False, markup=False)
+    console = text_console()
     for name, run in (("A", found.a), ("B", found.b)):
         console.print(_plain(f"{name}: {run.name} ({run.policy})"), soft_wrap=True)
     for label, row in found.environments.items():

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from agentgym.evaluate.config import EvalConfig
 from agentgym.flags import parse, take
-from agentgym.terminal import full_disk_told, output_kept
+from agentgym.terminal import full_disk_told, output_kept, print_json, saying, text_console
 
 __all__ = ["evaluate", "suites"]
 
@@ -38,15 +35,14 @@ def evaluate(argv: list[str]) -> int:
     config = parse(EvalConfig, "eval", argv, about)
     from agentgym.evaluate.run import evaluate_run
 
-    console = _console(stderr=True)
     with output_kept(), full_disk_told(config.folder):
-        run = evaluate_run(config, say=_say(console), console=console)
+        run = evaluate_run(config, say=saying(), console=text_console(stderr=True))
     if as_json:
-        _write_json(run.summary)
+        print_json(run.summary)
     else:
         _show(run.summary)
-        _console().print(Text(f"run folder: {run.path}"), soft_wrap=True)
-    return _told(config, run.summary, run.unscored, _say(console, "bold red"))
+        text_console().print(Text(f"run folder: {run.path}"), soft_wrap=True)
+    return _told(config, run.summary, run.unscored, saying("bold red"))
 
 
 def suites(argv: list[str]) -> int:
@@ -57,13 +53,13 @@ def suites(argv: list[str]) -> int:
 
     found = list_suites()
     if as_json:
-        _write_json([asdict(suite) for suite in found])
+        print_json([asdict(suite) for suite in found])
         return 0
     table = Table("suite", "environments", "description", box=None, header_style="bold")
     for suite in found:
         names = ", ".join(dict.fromkeys(entry.env for entry in suite.entries))
         table.add_row(Text(suite.name), Text(names), Text(suite.description))
-    _console().print(table)
+    text_console().print(table)
     return 0
 
 
@@ -101,13 +97,13 @@ def _show(summary: Mapping[str, Any]) -> None:
             _add_block(table, label, block)
     if summary["cost_usd"] is not None:
         table.add_row("cost", f"${summary['cost_usd']:.4f}")
-    _console().print(table)
+    text_console().print(table)
     if len(blocks) > 1:
-        _console().print(_lines(blocks))
+        text_console().print(_lines(blocks))
         for label, block in blocks.items():
             for reason, count in block["reasons"].items():
                 line = f"{count} x {printable(reason, _LONG)} ({printable(label)})"
-                _console().print(Text(line, style="red"), soft_wrap=True)
+                text_console().print(Text(line, style="red"), soft_wrap=True)
 
 
 def _lines(blocks: Mapping[str, Mapping[str, Any]]) -> Table:
@@ -166,15 +162,3 @@ def _with_interval(score: Mapping[str, Any] | None) -> str:
     if low is None or high is None:
         return f"{score['mean']:.3f} (one task: no interval)"
     return f"{score['mean']:.3f} (95% interval over tasks {low:.3f} to {high:.3f})"
-
-
-def _console(*, stderr: bool = False) -> Console:
-    return Console(stderr=stderr, highlight=False, markup=False)
-
-
-def _say(console: Console, style: str = "") -> Callable[[str], None]:
-    return lambda line: console.print(Text(line, style=style), soft_wrap=True)
-
-
-def _write_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value) + "\n")

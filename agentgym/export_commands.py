@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
-from rich.console import Console
 from rich.text import Text
 from tyro.conf import Positional, arg
 
 from agentgym.flags import parse, take
-from agentgym.terminal import full_disk_told, output_kept
+from agentgym.terminal import full_disk_told, output_kept, print_json, text_console
 
 __all__ = ["ExportConfig", "export"]
 
@@ -47,11 +44,11 @@ def export(argv: list[str]) -> int:
         made = write(Source(run, config.solved, tools), config.to, config.out)
     for label, why in unknown.items():
         line = f"the tools of '{label}' are left out: {why}"
-        Console(stderr=True, highlight=False, markup=False).print(Text(line), soft_wrap=True)
+        text_console(stderr=True).print(Text(line), soft_wrap=True)
     if as_json:
         row = {"path": str(made.path), "episodes": made.episodes, "to": config.to}
-        sys.stdout.write(json.dumps(row) + "\n")
+        print_json(row)
     else:
         line = f"{made.episodes} episodes in {made.path}"
-        Console(highlight=False, markup=False).print(Text(line), soft_wrap=True)
+        text_console().print(Text(line), soft_wrap=True)
     return 0

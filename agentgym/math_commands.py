@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from tyro.conf import Positional, arg
@@ -25,6 +24,7 @@ from tyro.conf import Positional, arg
 from agentgym.errors import AgentGymError, ConfigError
 from agentgym.flags import parse, take
 from agentgym.suggest import perhaps_you_meant
+from agentgym.terminal import print_json, text_console
 from agentgym.types import Verdict
 
 __all__ = ["VerifyConfig", "math"]
@@ -79,7 +79,7 @@ def _verify(argv: list[str]) -> int:
     response = _standard_input() if config.response == "-" else config.response
     verdict = _package().verify(response, config.gold, config.timeout_s)
     if as_json:
-        _write_json(asdict(verdict))
+        print_json(asdict(verdict))
     else:
         _show(verdict, config.gold)
     return 0 if verdict.score == 1.0 else 1
@@ -100,7 +100,7 @@ def _verify_file(file: Path, config: VerifyConfig, as_json: bool) -> int:
     if as_json:
         counts = {"pairs": len(pairs), "right": right, "wrong": len(pairs) - right}
         rows = [asdict(verdict) for verdict in verdicts]
-        _write_json({**counts, "seconds": round(seconds, 3), "verdicts": rows})
+        print_json({**counts, "seconds": round(seconds, 3), "verdicts": rows})
     else:
         _show_summary(verdicts, right, seconds)
     return 0 if right == len(pairs) else 1
@@ -149,7 +149,7 @@ def _show(verdict: Verdict, gold: str) -> None:
     )
     table.add_row("gold", Text(gold))
     table.add_row("rule", Text(_rule(verdict)))
-    _console().print(table)
+    text_console().print(table)
 
 
 def _show_summary(verdicts: list[Verdict], right: int, seconds: float) -> None:
@@ -161,7 +161,7 @@ def _show_summary(verdicts: list[Verdict], right: int, seconds: float) -> None:
     for reason, count in sorted(counts.items(), key=lambda item: -item[1]):
         table.add_row("", Text(f"{count} x {reason}"))
     table.add_row("seconds", f"{seconds:.1f}")
-    _console().print(table)
+    text_console().print(table)
 
 
 def _rule(verdict: Verdict) -> str:
@@ -173,19 +173,11 @@ def _progress(total: int) -> Iterator[Callable[[int], None]]:
     """Show a bar in a terminal, nothing elsewhere; yield what sets how many are done."""
     from rich.progress import MofNCompleteColumn, Progress
 
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = text_console(stderr=True)
     columns = (*Progress.get_default_columns(), MofNCompleteColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("responses", total=total)
         yield lambda done: bar.update(task, completed=done)
-
-
-def _console() -> Console:
-    return Console(highlight=False, markup=False)
-
-
-def _write_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value) + "\n")
 
 
 _TASKS: Mapping[str, Callable[[list[str]], int]] = {"verify": _verify}

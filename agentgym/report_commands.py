@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
-from rich.console import Console
 from rich.text import Text
 from tyro.conf import Positional, arg
 
 from agentgym.flags import parse, take
-from agentgym.terminal import full_disk_told, output_kept
+from agentgym.terminal import full_disk_told, output_kept, print_json, text_console
 
 if TYPE_CHECKING:
     from agentgym.evaluate.report import Report
@@ -62,7 +59,7 @@ def report(argv: list[str]) -> int:
     config = parse(ReportConfig, "report", argv, about)
     from agentgym.evaluate.report import watch, write_report
 
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = text_console(stderr=True)
     opened = False
 
     def told(written: Report) -> None:
@@ -85,9 +82,9 @@ def report(argv: list[str]) -> int:
             written = write_report(config.runs, config.file, episodes=config.episodes)
             told(written)
     if as_json:
-        sys.stdout.write(json.dumps(asdict(written), default=str) + "\n")
+        print_json(asdict(written))
     elif not config.watch:
-        Console(highlight=False, markup=False).print(Text(_line(written)), soft_wrap=True)
+        text_console().print(Text(_line(written)), soft_wrap=True)
     return 0
 
 

@@ -6,19 +6,16 @@ over-optimisation. A file of pairs that is named watch is given as ./watch.
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from agentgym.flags import parse, take
 from agentgym.rewardmodel.config import DpoConfig, RewardModelConfig, WatchConfig
-from agentgym.terminal import full_disk_told, output_kept
+from agentgym.terminal import full_disk_told, output_kept, print_json, saying, text_console
 
 __all__ = ["dpo", "reward_model"]
 
@@ -36,7 +33,7 @@ def reward_model(argv: list[str]) -> int:
     from agentgym.rewardmodel.train import train_reward_model
 
     with output_kept(), full_disk_told(config.folder):
-        run = train_reward_model(config, say=_say())
+        run = train_reward_model(config, say=saying())
     return _told(run.path, run.summary, as_json)
 
 
@@ -48,7 +45,7 @@ def dpo(argv: list[str]) -> int:
     from agentgym.rewardmodel.dpo import train_dpo
 
     with output_kept(), full_disk_told(config.folder):
-        run = train_dpo(config, say=_say())
+        run = train_dpo(config, say=saying())
     return _told(run.path, run.summary, as_json)
 
 
@@ -64,12 +61,12 @@ def _watch(argv: list[str]) -> int:
 
     is_run = config.source.is_dir()
     with output_kept():
-        points = points_of_run(config, _say()) if is_run else points_of_samples(config)
+        points = points_of_run(config, saying()) if is_run else points_of_samples(config)
     seen = watch(points)
     folder = config.out or (config.source if is_run else config.source.parent)
     report = write_report(folder, points, seen)
     if as_json:
-        _write_json(report)
+        print_json(report)
     else:
         _show_watch(report, folder)
     return 1 if seen.over_optimised else 0
@@ -80,7 +77,7 @@ def _show_watch(report: Mapping[str, Any], folder: Path) -> None:
     for row in report["points"]:
         gold, learned = (f"{row[name]['mean']:.3f}" for name in ("gold", "learned"))
         table.add_row(Text(row["label"]), f"{row['kl']:.3f}", gold, learned)
-    console = _console()
+    console = text_console()
     console.print(table)
     style = "bold red" if report["over_optimised"] else "green"
     console.print(Text(report["text"], style=style), soft_wrap=True)
@@ -89,7 +86,7 @@ def _show_watch(report: Mapping[str, Any], folder: Path) -> None:
 
 def _told(path: Path, summary: Mapping[str, Any], as_json: bool) -> int:
     if as_json:
-        _write_json({"run": str(path), **summary})
+        print_json({"run": str(path), **summary})
         return 0
     low, high = summary["accuracy"]["ci95"]
     pairs, found = summary["pairs"], summary["calibration"]
@@ -109,18 +106,5 @@ def _told(path: Path, summary: Mapping[str, Any], as_json: bool) -> int:
             table.add_row(f"  {row['low']:.2f} to {row['high']:.2f}", f"{row['pairs']:>5} {line}")
     if kl := summary.get("kl"):
         table.add_row("KL to the reference", f"{kl['mean']:.3f} nats an answer")
-    _console().print(table)
+    text_console().print(table)
     return 0
-
-
-def _say() -> Callable[[str], None]:
-    console = _console(stderr=True)
-    return lambda line: console.print(Text(line), soft_wrap=True)
-
-
-def _console(*, stderr: bool = False) -> Console:
-    return Console(stderr=stderr, highlight=False, markup=False)
-
-
-def _write_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value) + "\n")

@@ -6,20 +6,19 @@ The sandbox is imported by name, for the framework does not depend on it.
 from __future__ import annotations
 
 import importlib
-import json
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from agentgym.errors import AgentGymError, ConfigError
 from agentgym.flags import parse, take
 from agentgym.suggest import perhaps_you_meant
+from agentgym.terminal import print_json, text_console
 
 __all__ = ["BuildImageConfig", "ReportConfig", "sandbox"]
 
@@ -85,9 +84,9 @@ def _build_image(argv: list[str]) -> int:
     packages = [name for name in map(str.strip, config.packages.split(",")) if name]
     made = images.build_image(config.name, source=config.source, packages=packages)
     if as_json:
-        _write_json({"name": config.name, "id": made})
+        print_json({"name": config.name, "id": made})
     else:
-        _console().print(f"{config.name} {made}", soft_wrap=True)
+        text_console().print(f"{config.name} {made}", soft_wrap=True)
     return 0
 
 
@@ -100,7 +99,7 @@ def _report(argv: list[str]) -> int:
     with maker() as made:
         report = made.report()
     if as_json:
-        _write_json({**asdict(report), "missing": report.missing})
+        print_json({**asdict(report), "missing": report.missing})
     else:
         _show(report)
     return 1 if report.missing else 0
@@ -115,15 +114,7 @@ def _show(report: Any) -> None:
         table.add_row(Text(name), mark)
     for note in report.notes:
         table.add_row(Text("note"), Text(note))
-    _console().print(table)
-
-
-def _console() -> Console:
-    return Console(highlight=False, markup=False)
-
-
-def _write_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value) + "\n")
+    text_console().print(table)
 
 
 _TASKS: Mapping[str, Callable[[list[str]], int]] = {

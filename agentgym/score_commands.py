@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,7 +14,7 @@ from rich.text import Text
 from tyro.conf import Positional, arg
 
 from agentgym.flags import parse, take
-from agentgym.terminal import full_disk_told, output_kept
+from agentgym.terminal import full_disk_told, output_kept, print_json, text_console
 
 __all__ = ["ScoreConfig", "score"]
 
@@ -57,7 +55,7 @@ def score(argv: list[str]) -> int:
         with full_disk_told(config.out.parent):
             write_json(config.out, summary)
     if as_json:
-        sys.stdout.write(json.dumps(summary) + "\n")
+        print_json(summary)
     else:
         _show(summary)
     return 1 if found.changed else 0
@@ -68,7 +66,7 @@ def _counted() -> Iterator[Callable[[], None]]:
     """Count episodes in a terminal, show nothing elsewhere; yield what counts one on."""
     from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = text_console(stderr=True)
     columns = (TextColumn("{task.completed} episodes verified"), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("episodes", total=None)
@@ -76,7 +74,7 @@ def _counted() -> Iterator[Callable[[], None]]:
 
 
 def _show(summary: Mapping[str, Any]) -> None:
-    console = Console(highlight=False, markup=False)
+    console = text_console()
     table = Table(box=None, header_style="bold")
     for name in ("environment", "scored", "unscored", "changed", "old mean", "new mean"):
         table.add_column(name, overflow="fold")

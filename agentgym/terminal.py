@@ -4,15 +4,36 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
 
 from agentgym.errors import RunError
 
-__all__ = ["full_disk_told", "output_kept"]
+__all__ = ["full_disk_told", "output_kept", "print_json", "saying", "text_console"]
+
+
+def text_console(*, stderr: bool = False) -> Console:
+    """Return where a verb prints: nothing in what it is given is markup."""
+    return Console(stderr=stderr, highlight=False, markup=False)
+
+
+def saying(style: str = "") -> Callable[[str], None]:
+    """Return what shows one line of progress, on the standard error."""
+    console = text_console(stderr=True)
+    return lambda line: console.print(Text(line, style=style), soft_wrap=True)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON object on a line of its own; what JSON has no form for, as text."""
+    sys.stdout.write(json.dumps(value, default=str) + "\n")
 
 
 @contextlib.contextmanager

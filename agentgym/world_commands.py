@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from tyro.conf import Positional, arg
@@ -25,6 +24,7 @@ from tyro.conf import Positional, arg
 from agentgym.errors import AgentGymError, ConfigError, EnvironmentFault, RunError
 from agentgym.flags import parse, take
 from agentgym.suggest import perhaps_you_meant
+from agentgym.terminal import print_json, text_console
 from agentgym.types import Verdict
 
 __all__ = ["GoalsConfig", "McpConfig", "world"]
@@ -103,7 +103,7 @@ def _goals(argv: list[str]) -> int:
     found = _counted(config.run)
     if as_json:
         blocks = {label: asdict(goals) for label, goals in found.items()}
-        sys.stdout.write(json.dumps({"run": str(config.run), "environments": blocks}) + "\n")
+        print_json({"run": str(config.run), "environments": blocks})
         return 0
     for label, goals in found.items():
         _show_goals(label, goals)
@@ -143,7 +143,7 @@ def _show_goals(label: str, goals: Any) -> None:
         table.add_row(f"pass^{k}", _share(value))
     for name, mean in goals.behaviour.items():
         table.add_row(Text(printable(name)), f"{mean:.2f} an episode")
-    Console(highlight=False, markup=False).print(table)
+    text_console().print(table)
 
 
 def _share(value: float | None) -> str:
@@ -162,7 +162,7 @@ def _tell(task_id: str, verdict: Verdict, as_json: bool) -> None:
     if as_json:
         sys.stderr.write(json.dumps({"task_id": task_id, **asdict(verdict)}) + "\n")
         return
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = text_console(stderr=True)
     head = Text(f"{task_id}: score {verdict.score:g}: {verdict.reason}", style="bold")
     rules = (Text(f"  {rule.name}: {rule.score:g} {rule.reason}") for rule in verdict.rules)
     for line in (head, *rules):
