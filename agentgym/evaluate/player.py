@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from agentgym.policy.base import Policy
 from agentgym.policy.usage import Usage, metered
 from agentgym.rollout.attempts import Attempts, group_seed
 from agentgym.rollout.episode import Job
+from agentgym.rollout.runner import together
 from agentgym.rollout.spec import EnvSpec
 from agentgym.rollout.worker import EnvWorker
 from agentgym.types import Episode
@@ -88,7 +87,7 @@ class Player:
             UsageError: If an environment or the context cannot be as asked.
         """
         slots = min(self._concurrency, len(self._jobs))
-        await _together(self._slot() for _ in range(slots))
+        await together(self._slot() for _ in range(slots))
 
     async def _slot(self) -> None:
         place: str | None = None
@@ -115,16 +114,3 @@ def _renewed(old: EnvWorker | None, env: EnvSpec, policy: Policy) -> EnvWorker:
     if old is not None:
         old.close()
     return EnvWorker(env, policy.needs_oracle)
-
-
-async def _together(slots: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Run all of them; the first failure ends the others and is raised as it is."""
-    first: Exception | None = None
-    try:
-        async with asyncio.TaskGroup() as group:
-            for slot in slots:
-                group.create_task(slot)
-    except ExceptionGroup as errors:
-        first = errors.exceptions[0]
-    if first is not None:  # raised here, it keeps its own cause
-        raise first

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,7 @@ from agentgym.rollout.spec import EnvSpec, EpisodeLimits
 from agentgym.rollout.worker import EnvPool
 from agentgym.types import Episode, Group, SamplingParams
 
-__all__ = ["arollout", "group_seed", "rollout", "task_ids"]
+__all__ = ["arollout", "group_seed", "rollout", "task_ids", "together"]
 
 
 def task_ids(env: EnvSpec, split: str, count: int | None = None) -> list[str]:
@@ -164,19 +164,20 @@ async def arollout(  # noqa: PLR0913 - the settings of a rollout, each with its 
         pool,
     )
     try:
-        await _run_slots(run, min(concurrency, len(jobs)))
+        await together(run.slot() for _ in range(min(concurrency, len(jobs))))
     finally:
         if envs is None:
             pool.close()
     return [run.group(position) for position in range(len(ids))]
 
 
-async def _run_slots(run: _Rollout, count: int) -> None:
+async def together(slots: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Run all of them; the first failure ends the others and is raised as it is."""
     first: Exception | None = None
     try:
         async with asyncio.TaskGroup() as group:
-            for _ in range(count):
-                group.create_task(run.slot())
+            for slot in slots:
+                group.create_task(slot)
     except ExceptionGroup as errors:
         first = errors.exceptions[0]  # it ended the others: a caller's mistake, a full disk, a bug
     if first is not None:  # raised here, it keeps its own cause
