@@ -10,7 +10,7 @@ from rich.text import Text
 from tyro.conf import Positional, arg
 
 from agentgym.flags import parse, take
-from agentgym.terminal import print_json, text_console
+from agentgym.terminal import print_json, text_console, visible
 
 if TYPE_CHECKING:
     from agentgym.evaluate.comparison import Compared, Comparison
@@ -118,6 +118,4 @@ def _solutions(found: Diversity) -> str:
 
 
 def _plain(text: str, style: str = "") -> Text:
-    """Return text without what a terminal would obey or cannot show."""
-    shown = "".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in text)
-    return Text(shown, style=style)
+    return Text(visible(text, "\n"), style=style)

@@ -14,7 +14,7 @@ from rich.text import Text
 from tyro.conf import Positional, arg
 
 from agentgym.flags import parse, take
-from agentgym.terminal import full_disk_told, output_kept, print_json, text_console
+from agentgym.terminal import full_disk_told, output_kept, print_json, text_console, visible
 
 __all__ = ["ScoreConfig", "score"]
 
@@ -108,7 +108,7 @@ def _show_tasks(console: Console, what: str, tasks: Sequence[str]) -> None:
     shown = ", ".join(tasks[:_SHOWN])
     more = f" and {len(tasks) - _SHOWN} more" if len(tasks) > _SHOWN else ""
     line = f"{what} ({len(tasks)}): {shown}{more}"
-    console.print(Text(_plain(line), style="yellow"), soft_wrap=True)
+    console.print(Text(visible(line), style="yellow"), soft_wrap=True)
 
 
 def _show_episodes(console: Console, episodes: Sequence[Mapping[str, Any]]) -> None:
@@ -123,7 +123,7 @@ def _show_episodes(console: Console, episodes: Sequence[Mapping[str, Any]]) -> N
             why = f"{where} is another; {why}"
         index = f"{row['index']}" if row["step"] == 0 else f"{row['index']} of step {row['step']}"
         cells = (row["task_id"], index, ", ".join(row["what"]), f"{row['old']:g}", new, why)
-        table.add_row(*(Text(_plain(cell)) for cell in cells))
+        table.add_row(*(Text(visible(cell)) for cell in cells))
     console.print(table)
     if len(episodes) > _SHOWN:
         console.print(Text(f"... and {len(episodes) - _SHOWN} more; --json or --out tells all"))
@@ -136,8 +136,3 @@ def _interval(found: Mapping[str, Any] | None) -> str:
         return f"{found['mean']:.3f}"
     low, high = found["ci95"]
     return f"{found['mean']:.3f} ({low:.3f} to {high:.3f})"
-
-
-def _plain(text: str) -> str:
-    """Return text without what a terminal would obey or cannot show."""
-    return "".join(char if char.isprintable() else "\ufffd" for char in text)

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from agentgym.errors import RunError
 
-__all__ = ["full_disk_told", "output_kept", "print_json", "saying", "text_console"]
+__all__ = ["full_disk_told", "output_kept", "print_json", "saying", "text_console", "visible"]
 
 
 def text_console(*, stderr: bool = False) -> Console:
@@ -34,6 +34,16 @@ def saying(style: str = "") -> Callable[[str], None]:
 def print_json(value: Any) -> None:
     """Print one JSON object on a line of its own; what JSON has no form for, as text."""
     sys.stdout.write(json.dumps(value, default=str) + "\n")
+
+
+def visible(text: str, besides: str = "") -> str:
+    """Return text without what a terminal would obey or cannot show.
+
+    Args:
+        text: Anybody's.
+        besides: Characters that stay, such as the end of a line.
+    """
+    return "".join(char if char.isprintable() or char in besides else "\ufffd" for char in text)
 
 
 @contextlib.contextmanager

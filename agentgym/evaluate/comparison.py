@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from agentgym.evaluate.diversity import Diversity
 from agentgym.evaluate.results import Results
-from agentgym.evaluate.statistics import Interval, Paired
+from agentgym.evaluate.statistics import Interval, Paired, bounds
 
 __all__ = ["Compared", "Comparison", "Tested", "Winner"]
 
@@ -99,8 +98,7 @@ def _interval(found: Interval | Paired | None, known: bool = True) -> dict[str, 
     """Return a mean and its interval, if its ends are known."""
     if found is None:
         return None
-    known = known and math.isfinite(found.high - found.low)
-    return {"mean": found.mean, "interval": [found.low, found.high] if known else None}
+    return {"mean": found.mean, "interval": bounds(found) if known else None}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import Any
 from agentgym.evaluate.outcomes import Outcome, rewards_by_task
 from agentgym.evaluate.statistics import (
     Interval,
+    ends,
     pass_at_k,
     pass_hat_k,
     pass_interval,
@@ -87,13 +87,13 @@ class Evaluation:
         return {
             "env": self.env,
             "split": self.split,
-            "score": None if score is None else {"mean": score.mean, "ci95": _ends(score)},
+            "score": None if score is None else {"mean": score.mean, "ci95": ends(score)},
             **{
                 name: {str(k): interval.mean for k, interval in tries.items()}
                 for name, tries in self.tries.items()
             },
             **{
-                f"{name}_ci95": {str(k): _ends(interval) for k, interval in tries.items()}
+                f"{name}_ci95": {str(k): ends(interval) for k, interval in tries.items()}
                 for name, tries in self.tries.items()
             },
             "tasks": self.tasks,
@@ -112,14 +112,9 @@ class Evaluation:
         score = self.score
         flat = {
             "mean": None if score is None else score.mean,
-            "ci95": None if score is None else _ends(score),
+            "ci95": None if score is None else ends(score),
         }
         return {"policy": self.policy, **self.block(), **flat}
-
-
-def _ends(interval: Interval) -> list[float | None]:
-    """Return the ends of an interval, None for those that are infinite: JSON has no infinity."""
-    return [end if math.isfinite(end) else None for end in (interval.low, interval.high)]
 
 
 _TRIES: Mapping[str, Callable[[int, int, int], float]] = {

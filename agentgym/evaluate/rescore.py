@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -19,7 +18,7 @@ from agentgym.blocking import wait_for
 from agentgym.errors import ConfigError, UnknownTask
 from agentgym.evaluate.changes import KINDS, Change, change
 from agentgym.evaluate.saved import SavedEpisode, SavedRun
-from agentgym.evaluate.statistics import Interval, paired, score_interval
+from agentgym.evaluate.statistics import Interval, bounds, paired, score_interval
 from agentgym.policy.replay import ReplayPolicy
 from agentgym.rollout.attempts import Attempts
 from agentgym.rollout.episode import Job
@@ -245,5 +244,4 @@ class _Again:
 
 
 def _told(interval: Interval) -> dict[str, Any]:
-    bounded = math.isfinite(interval.high - interval.low)
-    return {"mean": interval.mean, "ci95": [interval.low, interval.high] if bounded else None}
+    return {"mean": interval.mean, "ci95": bounds(interval)}

@@ -23,7 +23,9 @@ __all__ = [
     "SOLVED",
     "Interval",
     "Paired",
+    "bounds",
     "differences",
+    "ends",
     "holm",
     "mean_interval",
     "minimum_detectable",
@@ -72,6 +74,16 @@ class Paired:
     high: float
     p: float
     tasks: int
+
+
+def ends(found: Interval | Paired) -> list[float | None]:
+    """Return both ends, None for one that is infinite: JSON has no infinity."""
+    return [end if math.isfinite(end) else None for end in (found.low, found.high)]
+
+
+def bounds(found: Interval | Paired) -> list[float] | None:
+    """Return both ends, None where one of them is infinite."""
+    return [found.low, found.high] if math.isfinite(found.high - found.low) else None
 
 
 def spread(values: Sequence[float]) -> float:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agentgym.evaluate.statistics import Interval, paired, score_interval
+from agentgym.evaluate.statistics import Interval, bounds, paired, score_interval
 from agentgym.types import Group
 
 __all__ = ["Evaluated", "EvaluationLog", "gain"]
@@ -52,7 +51,7 @@ class Evaluated:
         interval = self.interval() if self.rewards else None
         return {
             "mean": interval and interval.mean,
-            "ci95": interval and _bounds(interval.low, interval.high),
+            "ci95": interval and bounds(interval),
             "tasks": len(self.rewards),
             "rollouts": rollouts,
             "unscored": self.unscored,
@@ -93,9 +92,4 @@ def gain(before: Evaluated, after: Evaluated) -> dict[str, Any]:
     if not before.rewards.keys() & after.rewards.keys():
         return {"mean": None, "ci95": None, "p": None}
     result = paired(before.rewards, after.rewards)
-    return {"mean": result.mean, "ci95": _bounds(result.low, result.high), "p": result.p}
-
-
-def _bounds(low: float, high: float) -> list[float] | None:
-    """Return an interval; None where a single task says nothing of the spread."""
-    return [low, high] if math.isfinite(high - low) else None
+    return {"mean": result.mean, "ci95": bounds(result), "p": result.p}

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from agentgym.evaluate.statistics import (
     Interval,
+    bounds,
     differences,
+    ends,
     mean_interval,
     paired,
     pass_at_k,
@@ -326,3 +328,10 @@ def test_paired_of_equal_sides_has_p_one() -> None:
 def test_paired_without_a_shared_task_is_refused() -> None:
     with pytest.raises(ValueError, match="both sides"):
         paired({"a": [1.0]}, {"b": [1.0]})
+
+
+def test_infinite_ends_are_none_one_by_one_or_both() -> None:
+    half = Interval(0.5, 0.25, math.inf)
+    assert (ends(half), bounds(half)) == ([0.25, None], None)
+    whole = Interval(0.5, 0.25, 0.75)
+    assert (ends(whole), bounds(whole)) == ([0.25, 0.75], [0.25, 0.75])

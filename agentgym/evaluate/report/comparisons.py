@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +13,7 @@ from agentgym.evaluate.report.catalogue import Entry
 from agentgym.evaluate.report.overview import scores_by_task
 from agentgym.evaluate.results import Results, TaskResults, open_results
 from agentgym.evaluate.saved import SavedRun
+from agentgym.evaluate.statistics import ends
 
 __all__ = ["comparisons", "results_of"]
 
@@ -71,5 +71,4 @@ def _row(env: str, compared: Compared) -> dict[str, Any]:
     if tested is None:
         return row
     gap = tested.difference
-    ends = [end if math.isfinite(end) else None for end in (gap.low, gap.high)]
-    return row | {"gain": [gap.mean, *ends], "p": tested.p_holm, "tasks": gap.tasks}
+    return row | {"gain": [gap.mean, *ends(gap)], "p": tested.p_holm, "tasks": gap.tasks}

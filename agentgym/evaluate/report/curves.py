@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agentgym.evaluate.saved import SavedRun
-from agentgym.evaluate.statistics import score_interval
+from agentgym.evaluate.statistics import ends, score_interval
 
 __all__ = ["charts"]
 
@@ -80,6 +80,5 @@ def _marks(run: SavedRun) -> list[list[float | None]]:
         if not row.get("rewards"):
             continue
         found = score_interval(row["rewards"])
-        ends = [end if math.isfinite(end) else None for end in (found.low, found.high)]
-        marks.append([row["step"], found.mean, *ends])
+        marks.append([row["step"], found.mean, *ends(found)])
     return marks

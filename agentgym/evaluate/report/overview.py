@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from statistics import fmean
@@ -11,7 +10,7 @@ from typing import Any
 
 from agentgym.evaluate.report.catalogue import Entry
 from agentgym.evaluate.saved import SavedRun
-from agentgym.evaluate.statistics import Interval, score_interval
+from agentgym.evaluate.statistics import ends, score_interval
 
 __all__ = ["run_overview", "scores_by_task"]
 
@@ -131,12 +130,10 @@ def scores_by_task(entries: Sequence[Entry]) -> dict[str, list[float]]:
 
 
 def _score(scores: Mapping[str, Sequence[float]]) -> list[float | None] | None:
-    return _ends(score_interval(scores)) if scores else None
-
-
-def _ends(interval: Interval) -> list[float | None]:
-    ends = (interval.low, interval.high)
-    return [interval.mean, *(end if math.isfinite(end) else None for end in ends)]
+    if not scores:
+        return None
+    found = score_interval(scores)
+    return [found.mean, *ends(found)]
 
 
 def _training(run: SavedRun, summary: Mapping[str, Any] | None) -> dict[str, Any]:
