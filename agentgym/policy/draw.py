@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,25 +12,16 @@ if TYPE_CHECKING:
 __all__ = ["draw", "uniforms"]
 
 
-def uniforms(params: Sequence[SamplingParams]) -> Tensor:
-    """Return the random numbers of whole turns, a column a row of the batch.
+def uniforms(params: SamplingParams) -> list[float]:
+    """Return the random numbers of a turn, in [0, 1), one for each token that it may have.
 
-    A row's numbers depend on its own seed alone, not on who is decoded beside it.
-
-    Args:
-        params: Of each row.
-
-    Returns:
-        Shape (longest turn, B), float64, in [0, 1).
+    They depend on the request's own seed alone, not on who is decoded beside it.
     """
     import torch
 
-    made = torch.zeros((max(each.max_tokens for each in params), len(params)), dtype=torch.float64)
-    for row, each in enumerate(params):
-        generator = None if each.seed is None else torch.Generator().manual_seed(each.seed)
-        numbers = torch.rand(each.max_tokens, generator=generator, dtype=torch.float64)
-        made[: each.max_tokens, row] = numbers
-    return made
+    generator = None if params.seed is None else torch.Generator().manual_seed(params.seed)
+    numbers = torch.rand(params.max_tokens, generator=generator, dtype=torch.float64)
+    return numbers.tolist()
 
 
 def draw(logits: Tensor, temperatures: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:

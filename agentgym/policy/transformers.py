@@ -1,13 +1,13 @@
 """A policy sampled by plain transformers: any causal language model, on any device.
 
-Slower than an engine, and the reference that engines are compared with. Requests that wait are
-decoded together in one padded batch; the next batch starts when that one is done.
+Slower than an engine, and the reference that engines are compared with. A request joins while
+others are being decoded, and a conversation's next turn reads only what is new.
 """
 
 from __future__ import annotations
 
 import asyncio
-import inspect
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +17,8 @@ from typing import Any
 from agentgym.chat.template import ChatTemplate
 from agentgym.errors import PolicyFault
 from agentgym.policy.base import NamedTensors, Probe, TurnContext
+from agentgym.policy.cores import cores_left
+from agentgym.policy.decoders import Decoder, Row, decoder_of
 from agentgym.policy.draw import draw, uniforms
 from agentgym.policy.pretrained import load_model, load_tokenizer, stop_ids_of
 from agentgym.types import Completion, SamplingParams
@@ -24,14 +26,13 @@ from agentgym.types import Completion, SamplingParams
 __all__ = ["TransformersPolicy"]
 
 
-@dataclass(slots=True)
-class _Request:
-    ids: list[int]
+@dataclass(slots=True, eq=False)
+class _Request(Row):
     params: SamplingParams
+    numbers: Sequence[float]  # one a token, by which it is drawn
     future: asyncio.Future[Completion]
-    sampled: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
-    done: bool = False
+    versions: list[int] = field(default_factory=list)
 
 
 class TransformersPolicy:
@@ -69,6 +70,7 @@ class TransformersPolicy:
         dtype = torch.bfloat16 if self.device.type == "cuda" else torch.float32
         loaded = load_model(model, dtype) if named else model
         self.model = loaded.to(self.device).eval()
+        self._weights = sum(weight.numel() for weight in self.model.parameters())
         limit = getattr(self.model.config, "max_position_embeddings", None)
         self.name = f"transformers:{model if named else type(model).__name__}"
         self.context_limit: int | None = min(filter(None, (context, limit)), default=None)
@@ -77,118 +79,81 @@ class TransformersPolicy:
         self.busy_s = 0.0
         self._batch = batch
         self._waiting: deque[_Request] = deque()
-        self._between: deque[tuple[Callable[[], None], asyncio.Future[None]]] = deque()
+        self._running: list[_Request] = []
+        self._decoder: Decoder | None = None
         self._driver: asyncio.Task[None] | None = None
 
     async def sample(
         self, prompt_ids: Sequence[int], params: SamplingParams, context: TurnContext | None = None
     ) -> Completion:
-        """Sample one turn, together with whatever else waits.
+        """Sample one turn; others are decoded beside it.
 
         Raises:
             PolicyFault: If the model's forward fails.
         """
         loop = asyncio.get_running_loop()
-        request = _Request(list(prompt_ids), params, loop.create_future())
+        request = _Request(list(prompt_ids), params, uniforms(params), loop.create_future())
         self._waiting.append(request)
         if self._driver is None or self._driver.done():
             self._driver = loop.create_task(self._drive())
         return await request.future
 
     async def _drive(self) -> None:
-        while self._waiting or self._between:
-            await asyncio.sleep(0)  # let those who are about to ask join this batch
-            self._load_between_batches()
-            batch = [self._waiting.popleft() for _ in range(min(self._batch, len(self._waiting)))]
-            batch = [request for request in batch if not request.future.done()]
-            if not batch:
-                continue
-            try:
-                self.busy_s += await asyncio.to_thread(self._generate, batch)
-            except Exception as error:  # noqa: BLE001 - whatever kills a forward is the engine's
-                fault = PolicyFault(f"sampling with transformers failed: {error!r}")
-                for request in batch:
-                    if not request.future.done():
-                        request.future.set_exception(fault)
-                continue
-            for request in batch:
-                if not request.future.done():
-                    request.future.set_result(self._completion(request))
+        """Step while anyone waits; the loop turns between two steps."""
+        with cores_left(self._weights, on_cpu=self.device.type == "cpu"):
+            while True:
+                await asyncio.sleep(0)  # what environments have answered reaches the episodes,
+                await asyncio.sleep(0)  # and these ask for their next turns, which join this step
+                self._join()
+                if not self._running:
+                    return
+                start = time.perf_counter()
+                try:
+                    self._step(self._running)
+                except Exception as error:  # noqa: BLE001 - whatever kills a forward is a fault
+                    self._fail(PolicyFault(f"sampling with transformers failed: {error!r}"))
+                finally:
+                    self.busy_s += time.perf_counter() - start
 
-    def _load_between_batches(self) -> None:
-        while self._between:
-            load, done = self._between.popleft()
-            if not done.done():
-                load()
-                done.set_result(None)
+    def _join(self) -> None:
+        """Let go of who is not waited for any more, and let others take the room."""
+        self._running = [request for request in self._running if not request.future.done()]
+        if self._decoder is None:
+            self._decoder = decoder_of(self.model, self._batch)
+        room = self._decoder.room(len(self._running))
+        while self._waiting and room > 0:
+            request = self._waiting.popleft()
+            if not request.future.done():
+                self._running.append(request)
+                room -= 1
 
-    def _completion(self, request: _Request) -> Completion:
-        stopped = bool(request.sampled) and request.sampled[-1] in self.template.stop_ids
-        return Completion(
-            tuple(request.sampled),
-            tuple(request.logprobs),
-            "stop" if stopped else "length",
-            self.version,
-        )
+    def _fail(self, fault: PolicyFault) -> None:
+        for request in self._running:
+            if not request.future.done():
+                request.future.set_exception(fault)
+        self._decoder = None  # nobody knows what it has half written
 
-    def _generate(self, batch: list[_Request]) -> float:
-        """Decode a left-padded batch until every row is done; return the seconds it took."""
-        import time
-
+    def _step(self, running: Sequence[_Request]) -> None:
+        """Sample the next token of each."""
         import torch
 
-        start = time.perf_counter()
-        width = max(len(request.ids) for request in batch)
-        ids = torch.zeros((len(batch), width), dtype=torch.int64)
-        seen = torch.zeros((len(batch), width), dtype=torch.int64)
-        for row, request in enumerate(batch):
-            ids[row, width - len(request.ids) :] = torch.tensor(request.ids)
-            seen[row, width - len(request.ids) :] = 1
-        ids, seen = ids.to(self.device), seen.to(self.device)
-        numbers = uniforms([request.params for request in batch])
-        temperatures = torch.tensor([request.params.temperature for request in batch])
-        last = _last_logits_alone(self.model)
-        cache, step = None, 0
+        assert self._decoder is not None
         with torch.inference_mode():
-            while True:
-                positions = (seen.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
-                output = self.model(
-                    input_ids=ids,
-                    attention_mask=seen,
-                    position_ids=positions,
-                    past_key_values=cache,
-                    use_cache=True,
-                    **last,
-                )
-                cache = output.past_key_values
-                logits = output.logits[:, -1].float().cpu()
-                ids, logprobs = draw(logits, temperatures, numbers[step])
-                step += 1
-                self._record(batch, ids.tolist(), logprobs.tolist())
-                if all(request.done or request.future.done() for request in batch):
-                    return time.perf_counter() - start
-                ids = ids[:, None].to(self.device)
-                # Rows that are done stay where they are: their next position may not exist.
-                going = torch.tensor([[int(not request.done)] for request in batch])
-                seen = torch.cat([seen, going.to(self.device)], dim=1)
-
-    def _record(self, batch: list[_Request], ids: list[int], logprobs: list[float]) -> None:
-        for request, token, logprob in zip(batch, ids, logprobs, strict=True):
-            if request.done:
-                continue
-            request.sampled.append(token)
+            logits = self._decoder.logits(running).float().cpu()
+            temperatures = torch.tensor([request.params.temperature for request in running])
+            numbers = [request.numbers[len(request.logprobs)] for request in running]
+            drawn, logprobs = draw(logits, temperatures, torch.tensor(numbers, dtype=torch.float64))
+        for request, token, logprob in zip(running, drawn.tolist(), logprobs.tolist(), strict=True):
+            request.tokens.append(token)
             request.logprobs.append(logprob)
-            full = len(request.sampled) >= request.params.max_tokens
-            request.done = full or token in self.template.stop_ids
+            request.versions.append(self.version)
+            stopped = token in self.template.stop_ids
+            if stopped or len(request.logprobs) >= request.params.max_tokens:
+                request.future.set_result(_completion(request, stopped=stopped))
 
     async def load_weights(self, named_tensors: NamedTensors, version: int) -> None:
-        """Copy new weights into the model; while it decodes, after the batch."""
-        if self._driver is None or self._driver.done():
-            self._load(named_tensors, version)
-            return
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._between.append((lambda: self._load(named_tensors, version), done))
-        await done
+        """Copy new weights into the model; what is being decoded is read again and goes on."""
+        self._load(named_tensors, version)
 
     def _load(self, named_tensors: NamedTensors, version: int) -> None:
         import torch
@@ -198,12 +163,15 @@ class TransformersPolicy:
             for name, tensor in named_tensors:
                 parameters[name].copy_(tensor)
         self.version = version
+        self.forget()
 
     def trust(self, probe: Probe, weights: Callable[[], NamedTensors]) -> None:
         """Nothing here can be started anew."""
 
     def forget(self) -> None:
-        """Nothing is cached between turns."""
+        """Forget what was read; what is being decoded is read again."""
+        if self._decoder is not None:
+            self._decoder.forget()
 
     def score(self, ids: Sequence[int]) -> list[float]:
         """Return log-probabilities of ``ids[1:]`` given what stands before each (temperature 1)."""
@@ -217,10 +185,15 @@ class TransformersPolicy:
 
     def close(self) -> None:
         """Drop the model."""
-        self.model = None
+        self.model = self._decoder = None
 
 
-def _last_logits_alone(model: Any) -> dict[str, int]:
-    """Return what tells a model to make no logits of the prompt, where it can be told."""
-    known = inspect.signature(model.forward).parameters
-    return {"logits_to_keep": 1} if "logits_to_keep" in known else {}
+def _completion(request: _Request, *, stopped: bool) -> Completion:
+    versions = tuple(request.versions)
+    return Completion(
+        tuple(request.tokens[-len(versions) :]),
+        tuple(request.logprobs),
+        "stop" if stopped else "length",
+        versions[-1],
+        versions=versions if len(set(versions)) > 1 else (),
+    )

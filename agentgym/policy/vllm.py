@@ -17,6 +17,7 @@ from typing import Any
 from agentgym.chat.template import ChatTemplate
 from agentgym.errors import ConfigError, PolicyFault
 from agentgym.policy.base import NamedTensors, Probe, TurnContext
+from agentgym.policy.cores import cores_left
 from agentgym.policy.pretrained import load_tokenizer, stop_ids_of
 from agentgym.policy.vllm_settings import engine_settings, import_vllm, spare_the_cpu
 from agentgym.types import Completion, SamplingParams
@@ -85,6 +86,7 @@ class VllmPolicy:
         )
         self._settings = settings | engine
         self.engine = self._started()
+        self._weights = sum(weight.numel() for weight in self._model.parameters())
         self.name = f"vllm:{model}"
         self.context_limit: int | None = self.engine.model_config.max_model_len
         self.version = 0
@@ -203,7 +205,7 @@ class VllmPolicy:
 
     async def _drive(self) -> None:
         """Step the engine while anyone waits; the loop turns between two steps."""
-        with self._cores_left():
+        with cores_left(self._weights, on_cpu=self._on_cpu):
             await self._step_while_waited_for()
 
     async def _step_while_waited_for(self) -> None:
@@ -232,23 +234,6 @@ class VllmPolicy:
                 future.set_result(output)
                 self._in_a_row = 0
 
-    @contextlib.contextmanager
-    def _cores_left(self) -> Iterator[None]:
-        """On a CPU sample on one thread: the other cores run environments meanwhile.
-
-        Two threads that wait for each other at every layer, on cores that others want too, were
-        measured to be several times slower than one.
-        """
-        import torch
-
-        threads = torch.get_num_threads()
-        if self._on_cpu:
-            torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(threads)
-
     def _fail(self, fault: PolicyFault) -> None:
         self._broken = fault
         for future in self._waiting.values():
@@ -264,12 +249,15 @@ class VllmPolicy:
         """Load between two steps; turns in flight are read again and go on with the new."""
         import torch
 
-        worker = self.engine.model_executor.driver_worker
-        runner = getattr(worker, "worker", worker).model_runner
         with torch.no_grad():
-            runner.model.load_weights(iter(named_tensors))
+            self._model.load_weights(iter(named_tensors))
         self.forget()
         self.engine.set_weight_version(str(version))
+
+    @property
+    def _model(self) -> Any:
+        worker = self.engine.model_executor.driver_worker
+        return getattr(worker, "worker", worker).model_runner.model
 
     def forget(self) -> None:
         """Empty the prefix cache."""

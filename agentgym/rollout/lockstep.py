@@ -1,7 +1,8 @@
 """A policy that answers in rounds, so that what is sampled together does not depend on timing.
 
 The floating-point result of a batched matrix product depends on the batch. Where a run must repeat
-to the last bit, requests wait until every episode in flight has one, and go on in a fixed order.
+to the last bit, requests wait until every episode in flight has one, and go on in a fixed order;
+what the policy has cached before is forgotten, for it was computed in other batches.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ class Lockstep:
         self.version = policy.version
         self._players = 0
         self._round: dict[tuple[int, int], asyncio.Future[None]] = {}
+        forget = getattr(policy, "forget", None)
+        if forget is not None:
+            forget()
 
     @contextmanager
     def player(self) -> Iterator[None]:

@@ -35,8 +35,8 @@ def test_draw_gives_each_token_its_share() -> None:
     assert shares.tolist() == pytest.approx([0.1, 0.2, 0.3, 0.4], abs=0.01)
 
 
-def test_uniforms_of_a_row_depend_on_its_own_seed_alone() -> None:
-    alone = uniforms([SamplingParams(5, seed=3)])
-    beside = uniforms([SamplingParams(9, seed=1), SamplingParams(5, seed=3)])
-    assert beside.shape == (9, 2)
-    assert torch.equal(alone[:, 0], beside[:5, 1])
+def test_uniforms_of_a_turn_are_its_seeds_and_begin_alike_whatever_its_length() -> None:
+    short, long = (uniforms(SamplingParams(count, seed=3)) for count in (5, 9))
+    assert (len(short), len(long)) == (5, 9)
+    assert long[:5] == short
+    assert uniforms(SamplingParams(5, seed=4)) != short
