@@ -5,9 +5,11 @@ tokens in bfloat16, by the very `Learner.step` of a run. The rate of the chip is
 bfloat16 product in the same run; the work is counted as the model's own (6 a weight and token, 12
 a pair of positions that attend and feature, the head for the sampled tokens alone), recomputation
 not. Beside it the same tokens by plain transformers: padded rows, autocast, whole logits, fused
-AdamW.
+AdamW. With ``--siblings 8`` conversations come eight at a time, their first half a prompt that all
+eight have: then the learner is timed without sharing it too, and the work is that of whole ones.
 
     python benchmarks/gpu_learner.py [--shapes 0.6B 1.7B] [--checkpointing] [--compile] [--json]
+                                     [--siblings 8]
     python benchmarks/gpu_learner.py --cpu         # tiny shapes: does it run?
 """
 
@@ -101,6 +103,19 @@ def ragged(tokens: int, longest: int, vocabulary: int) -> list[WeightedSample]:
     return items
 
 
+def siblings(items: Sequence[WeightedSample], count: int, vocabulary: int) -> list[WeightedSample]:
+    """Return so many of each conversation, alike in their first half, nothing of it sampled."""
+    rng, made = random.Random(1), []
+    for item in items:
+        half = len(item.sample.ids) // 2
+        mask = (0,) * half + item.sample.mask[half:]
+        for _ in range(count):
+            ids = item.sample.ids[:half] + tuple(rng.choices(range(vocabulary), k=len(mask) - half))
+            sample = Sample(ids, mask, tuple(-1.0 * m for m in mask))
+            made.append(WeightedSample(sample, rng.choice((-1.0, 1.0))))
+    return made
+
+
 def _synchronize(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
@@ -150,12 +165,17 @@ def plain_step(model: Any, optimizer: Any, batches: Sequence[Any], device: torch
 
 
 def ours(
-    shape: Shape, items: Sequence[WeightedSample], device: torch.device, options: Any
+    shape: Shape,
+    items: Sequence[WeightedSample],
+    device: torch.device,
+    options: Any,
+    share: bool | None = None,
 ) -> tuple[float, float]:
     """Return seconds and peak memory of `Learner.step`."""
     config = TrainConfig(
         micro_batch_tokens=options.tokens,
         packing=True,
+        share_prompts=share,
         gradient_checkpointing=options.checkpointing,
         compile=options.compile,
     )
@@ -166,7 +186,10 @@ def ours(
 def measure(name: str, device: torch.device, rate: float, options: Any) -> dict[str, Figure]:
     """Return the figures of one shape, ours and plain."""
     shape = SHAPES[name]
-    items = ragged(options.tokens * options.batches, options.longest, shape.vocabulary)
+    tokens = options.tokens * options.batches // options.siblings
+    items = ragged(tokens, options.longest, shape.vocabulary)
+    if options.siblings > 1:
+        items = siblings(items, options.siblings, shape.vocabulary)
     tokens = sum(len(item.sample.ids) for item in items)
     ours_s, ours_gb = ours(shape, items, device, options)
     _free()
@@ -174,8 +197,14 @@ def measure(name: str, device: torch.device, rate: float, options: Any) -> dict[
     _free()
     share = shape.operations(items) / ours_s / rate
     plain_rate = None if plain_s is None else tokens / plain_s
-    judged = device.type == "cuda"
-    return {
+    judged = device.type == "cuda" and options.siblings == 1
+    figures = {}
+    if options.siblings > 1:
+        whole_s, whole_gb = ours(shape, items, device, options, share=False)
+        figures[f"{name}_shared_prompts_times"] = Figure(whole_s / ours_s, "times as fast")
+        figures[f"{name}_shared_prompts_peak"] = Figure(ours_gb, "GB", None, whole_gb)
+        _free()
+    return figures | {
         f"{name}_tokens_per_s": Figure(tokens / ours_s, "tokens/s", None, plain_rate),
         f"{name}_share_of_matrix_rate": Figure(
             share, "ratio", CHIP_SHARE if judged else None, 1.0, share >= CHIP_SHARE or not judged
@@ -210,6 +239,7 @@ def main() -> int:
     parser.add_argument("--tokens", type=int, default=16_384, help="of one packed batch")
     parser.add_argument("--batches", type=int, default=4, help="of one step")
     parser.add_argument("--longest", type=int, default=8_192, help="tokens of a conversation")
+    parser.add_argument("--siblings", type=int, default=1, help="conversations of one prompt")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--checkpointing", action="store_true")
     parser.add_argument("--compile", action="store_true")

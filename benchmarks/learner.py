@@ -6,7 +6,10 @@ Bare is transformers' own ``model(ids, labels=ids).loss.backward()`` on as many 
 every one of them in the loss. Seconds are the process's own CPU seconds on one thread: on a machine
 that is shared they say more than the clock.
 
-    python benchmarks/learner.py [--episodes 128] [--rounds 7] [--json]
+Groups of siblings with long prompts are learned from twice, each prompt once and once a sibling.
+All other figures are those of whole sequences.
+
+    python benchmarks/learner.py [--episodes 128] [--groups 8] [--rounds 7] [--json]
 """
 
 from __future__ import annotations
@@ -30,11 +33,13 @@ from agentgym.train.learner import Learner
 from agentgym.train.logprobs import linear_logprobs, token_logprobs
 from agentgym.train.sft import demonstrate, encoded
 from agentgym.train.starter import StarterRecipe, make_model, make_tokenizer
+from agentgym.types import Sample
 
 BARE_SHARE = 0.85  # of the bare tokens a second, at least
 MEMORY_SHARE = 0.35  # of the memory of whole logits, at most
 PUSH_LIMIT_MS, GAP_LIMIT = 5.0, 1e-4
 VOCABULARY, WIDTH, POSITIONS = 152_064, 128, 1024
+SIBLINGS, PROMPT, CONTINUATION, TURNS = 8, 300, 150, 3  # tokens, those of a continuation on average
 CPU = torch.device("cpu")
 
 
@@ -43,6 +48,20 @@ def ragged(episodes: int) -> list[WeightedSample]:
     samples = encoded(make_tokenizer(), demonstrate(StarterRecipe(demonstrations=episodes), _quiet))
     rng = random.Random(0)
     return [WeightedSample(sample, rng.choice((-1.0, 0.5, 1.0))) for sample in samples]
+
+
+def siblings(groups: int) -> list[WeightedSample]:
+    """Return groups of conversations of several turns, half of each sampled, after one prompt."""
+    rng, items = random.Random(0), []
+    for _ in range(groups):
+        prompt = tuple(rng.choices(range(256), k=PROMPT))
+        for _ in range(SIBLINGS):
+            half = rng.randint(CONTINUATION // 2, 3 * CONTINUATION // 2) // TURNS // 2
+            mask = (0,) * PROMPT + ((1,) * half + (0,) * half) * TURNS
+            ids = prompt + tuple(rng.choices(range(256), k=len(mask) - PROMPT))
+            sample = Sample(ids, mask, tuple(-1.0 * each for each in mask))
+            items.append(WeightedSample(sample, rng.choice((-1.0, 1.0))))
+    return items
 
 
 def _quiet(line: str) -> None:
@@ -80,7 +99,7 @@ def alternate(steps: dict[str, Callable[[], object]], rounds: int) -> dict[str, 
 def speed(episodes: int, rounds: int, places: int) -> dict[str, Figure]:
     items = ragged(episodes)
     tokens = sum(len(item.sample.ids) for item in items)
-    packed = a_learner(packing=True, micro_batch_tokens=places)
+    packed = a_learner(packing=True, share_prompts=False, micro_batch_tokens=places)
     padded = a_learner(packing=False, micro_batch_tokens=places)
     model, rows = make_model(StarterRecipe(), make_tokenizer()).eval(), full_rows(items)
     seconds = alternate(
@@ -103,14 +122,54 @@ def speed(episodes: int, rounds: int, places: int) -> dict[str, Figure]:
     }
 
 
+def sharing(groups: int, rounds: int, places: int) -> dict[str, Figure]:
+    """Compare steps from the same groups, prompts computed once and once a sibling."""
+    items = siblings(groups)
+    once, each = (
+        a_learner(packing=True, share_prompts=share, micro_batch_tokens=places)
+        for share in (True, False)
+    )
+    seconds = alternate(
+        {"once": lambda: once.step(items, 0), "each": lambda: each.step(items, 0)}, rounds
+    )
+    memory = {how: _output("--sharing-step", how, "--groups", str(groups))[0] for how in seconds}
+    return {
+        "shared_prompts_s": Figure(seconds["once"], "CPU s", None, seconds["each"]),
+        "shared_prompts_times": Figure(seconds["each"] / seconds["once"], "times as fast"),
+        "shared_prompts_peak_mb": Figure(memory["once"], "MB", None, memory["each"]),
+    }
+
+
+def sharing_step(how: str, groups: int, places: int) -> None:
+    """Learn once from such groups; print what that added to the peak."""
+    learner = a_learner(packing=True, share_prompts=how == "once", micro_batch_tokens=places)
+    items = siblings(groups)
+    learner.step(items[:1], 0)  # the optimizer's state is there, and all that is imported
+    before = _resident()
+    learner.step(items, 0)
+    print((_kilobytes("VmHWM") - before) / 1024)
+
+
+def _resident() -> int:
+    """Begin the peak of this process here; return what it holds now."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return _kilobytes("VmRSS")
+
+
+def _output(*options: str) -> list[float]:
+    """Return the numbers that this script prints in a process of its own."""
+    command = [sys.executable, __file__, *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return [float(value) for value in done.stdout.split()]
+
+
 def logprob_step(how: str) -> None:
     """Score positions and differentiate once; print what that added to the peak, and the time."""
     torch.manual_seed(0)
     hidden = torch.randn(POSITIONS, WIDTH, requires_grad=True)
     weight = torch.randn(VOCABULARY, WIDTH, requires_grad=True)
     targets = torch.randint(0, VOCABULARY, (POSITIONS,))
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins here
-    before = _kilobytes("VmRSS")
+    before = _resident()
     start = time.process_time()
     if how == "chunked":
         chosen, _ = linear_logprobs(hidden, weight, None, targets, rows=(1 << 24) // VOCABULARY)
@@ -129,12 +188,9 @@ def _kilobytes(field: str) -> int:
 
 def memory() -> dict[str, Figure]:
     """Compare both ways in processes of their own."""
-    found = {}
-    for how in ("chunked", "whole"):
-        command = [sys.executable, __file__, "--logprob-step", how]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        found[how] = [float(value) for value in done.stdout.split()]
-    (ours, our_s), (whole, whole_s) = found["chunked"], found["whole"]
+    (ours, our_s), (whole, whole_s) = (
+        _output("--logprob-step", how) for how in ("chunked", "whole")
+    )
     return {
         "logprob_peak_mb": Figure(ours, "MB", None, whole),
         "logprob_peak_share": Figure.at_most(ours / whole, MEMORY_SHARE, "ratio", 1.0),
@@ -178,16 +234,22 @@ def engine(rounds: int) -> dict[str, Figure]:
 def main() -> int:
     parser = arguments(__doc__)
     parser.add_argument("--episodes", type=int, default=128)
+    parser.add_argument("--groups", type=int, default=8, help="of siblings with long prompts")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--places", type=int, default=16_384, help="of one micro-batch")
     parser.add_argument("--no-engine", action="store_true", help="leave out what needs vLLM")
     parser.add_argument("--logprob-step", choices=("chunked", "whole"), help="one way, measured")
+    parser.add_argument("--sharing-step", choices=("once", "each"), help="one way, measured")
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.logprob_step:
         logprob_step(options.logprob_step)
         return 0
+    if options.sharing_step:
+        sharing_step(options.sharing_step, options.groups, options.places)
+        return 0
     figures = speed(options.episodes, options.rounds, options.places) | memory()
+    figures |= sharing(options.groups, options.rounds, options.places)
     if not options.no_engine:
         figures |= engine(options.rounds)
     return report(figures, options.json)

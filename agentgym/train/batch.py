@@ -14,9 +14,13 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from agentgym.train.layout import shared_part
 from agentgym.types import Sample
 
 __all__ = ["Batch", "WeightedSample", "micro_batches", "pad", "shared_out"]
+
+# What a token keeps for the gradient is about so many times its keys and values.
+_KEYS_OF_A_TOKEN = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,9 @@ def pad(items: Sequence[WeightedSample]) -> Batch:
 Item = TypeVar("Item", bound=WeightedSample)
 
 
-def shared_out(items: Sequence[Item], tokens: int, *, packed: bool = False) -> Iterator[list[Item]]:
+def shared_out(
+    items: Sequence[Item], tokens: int, *, packed: bool = False, share: bool = False
+) -> Iterator[list[Item]]:
     """Yield items that go through the model together: at most ``tokens`` places, near in length.
 
     A sequence longer than ``tokens`` gets a batch of its own.
@@ -91,24 +97,49 @@ def shared_out(items: Sequence[Item], tokens: int, *, packed: bool = False) -> I
         items: What is shared out.
         tokens: Most places of a batch.
         packed: Count tokens: the model will see no padding. Else padding takes places too.
+        share: Keep packed rows of one prompt together, and count what they share of it once, and
+            a little more for each: attention holds its keys and values beside those of each.
     """
+    ordered = sorted(items, key=lambda item: len(item.sample.ids))
+    prompts = [_shared_part(item.sample) if share else () for item in ordered]
+    if share:
+        ordered, prompts = _side_by_side(ordered, prompts)
     chosen: list[Item] = []
+    there: set[tuple[int, ...]] = set()
     filled = 0
-    for item in sorted(items, key=lambda item: len(item.sample.ids)):
+    for item, prompt in zip(ordered, prompts, strict=True):
         length = len(item.sample.ids)
-        needed = filled + length if packed else (len(chosen) + 1) * length
+        shared = len(prompt) if prompt in there else 0
+        own = length - shared + shared // _KEYS_OF_A_TOKEN
+        needed = filled + own if packed else (len(chosen) + 1) * length
         if chosen and needed > tokens:
             yield chosen
-            chosen, needed = [], length
+            chosen, there, needed = [], set(), length
         chosen.append(item)
+        there.add(prompt)
         filled = needed
     if chosen:
         yield chosen
 
 
+def _shared_part(sample: Sample) -> tuple[int, ...]:
+    first = sample.mask.index(1, 1) if 1 in sample.mask[1:] else 1
+    return shared_part(sample.ids, first - 1)
+
+
+def _side_by_side(
+    items: list[Item], prompts: list[tuple[int, ...]]
+) -> tuple[list[Item], list[tuple[int, ...]]]:
+    """Move items to the first of their prompt; those that share nothing stay in their order."""
+    place: dict[tuple[int, ...], int] = {}
+    keys = [place.setdefault(prompt, n) if prompt else n for n, prompt in enumerate(prompts)]
+    order = sorted(range(len(items)), key=keys.__getitem__)
+    return [items[n] for n in order], [prompts[n] for n in order]
+
+
 def micro_batches(
-    items: Sequence[WeightedSample], tokens: int, *, packed: bool = False
+    items: Sequence[WeightedSample], tokens: int, *, packed: bool = False, share: bool = False
 ) -> Iterator[Batch]:
     """Yield the batches of `shared_out`."""
-    for chosen in shared_out(items, tokens, packed=packed):
+    for chosen in shared_out(items, tokens, packed=packed, share=share):
         yield pad(chosen)

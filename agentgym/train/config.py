@@ -219,6 +219,13 @@ class TrainConfig(BaseModel):
             "only, for the sums of a CPU run stay the same to the last digit without."
         ),
     ] = None
+    share_prompts: Annotated[
+        bool | None,
+        Field(
+            description="Compute a prompt that several sequences of a packed row begin with once. "
+            "Default: wherever rows are packed."
+        ),
+    ] = None
     gradient_checkpointing: Annotated[
         bool, Field(description="Make activations again in the backward pass: less memory.")
     ] = False
@@ -300,6 +307,15 @@ class TrainConfig(BaseModel):
     def _lora(self) -> TrainConfig:
         if self.lora_alpha is not None and self.lora_rank is None:
             raise ValueError("lora_alpha scales an adapter: set lora_rank too, or leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _packed(self) -> TrainConfig:
+        if self.share_prompts and self.packing is False:
+            raise ValueError(
+                "share_prompts=True shares prompts of packed rows, and packing=False pads them: "
+                "set packing=True, or leave share_prompts out"
+            )
         return self
 
     @model_validator(mode="after")

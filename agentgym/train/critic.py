@@ -44,7 +44,9 @@ class Critic(nn.Module):
 
 
 @torch.no_grad()
-def hidden_states(model: Any, ids: Tensor, mask: Tensor, lengths: Tensor | None) -> Tensor:
+def hidden_states(
+    model: Any, ids: Tensor, mask: Tensor, lengths: Tensor | None, *, share: bool = False
+) -> Tensor:
     """Return the last hidden states from which the tokens under the mask are predicted.
 
     Args:
@@ -52,12 +54,13 @@ def hidden_states(model: Any, ids: Tensor, mask: Tensor, lengths: Tensor | None)
         ids: Token ids, right-padded, shape (B, T), int64.
         mask: True where the next token counts, shape (B, T - 1), bool.
         lengths: Of the sequences, shape (B,), for rows without padding; None for padded rows.
+        share: Show the model a prompt of several packed rows once.
 
     Returns:
         Shape (N, H), in the order of the mask's N places.
     """
     body = model.base_model
     if lengths is not None:
-        return packed_forward(body, ids, mask, lengths, "last_hidden_state")
+        return packed_forward(body, ids, mask, lengths, "last_hidden_state", share=share)
     states: Tensor = body(input_ids=ids, use_cache=False).last_hidden_state[:, :-1][mask]
     return states

@@ -34,6 +34,7 @@ _FREE = {
     "record_learned",
     "retries",
     "save_every",
+    "share_prompts",
     "step_deadline_s",
     "steps",
     "weights_folder",

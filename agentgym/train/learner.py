@@ -29,10 +29,10 @@ from agentgym.train.critic import Critic, hidden_states
 from agentgym.train.learned import Trace
 from agentgym.train.logprobs import token_logprobs
 from agentgym.train.lora import Adapter, adapt, merged_tensors
-from agentgym.train.packing import use_packed_attention
+from agentgym.train.packing import shares_prompts, use_packed_attention
 from agentgym.train.prepared import Prepared, credited, rows_of, stacked, whitened
 from agentgym.train.recompute import recompute_layers
-from agentgym.train.tally import LearnStats, Tally, mismatch_figures, ratio_figures
+from agentgym.train.tally import LearnStats, Tally, learn_stats, mismatch_figures, ratio_figures
 from agentgym.types import Group
 
 __all__ = ["LearnStats", "Learner", "weigh"]
@@ -67,6 +67,8 @@ class Learner:
         self.credit = CreditState(kl_coefficient=self.algorithm.kl_coefficient)
         self.reference = self._reference(reference)
         self._prepare()
+        models = [self.model] if self.reference is None else [self.model, self.reference]
+        self.sharing = shares_prompts(config.share_prompts, self.packing, *models)
         self.critic = self._critic()
         self.optimizer = torch.optim.AdamW(
             self._parameters(),
@@ -152,7 +154,13 @@ class Learner:
                 for chosen, batch in self._batches(part):
                     tally.add(self._accumulate(batch, chosen, divisor, tokens, trace))
                 norms.append(self._update())
-        stats = self._stats(tally, norms, _tokens(items))
+        stats = learn_stats(
+            tally,
+            norms,
+            tokens=_tokens(items),
+            epochs=self.algorithm.epochs,
+            prepared=self._must_prepare,
+        )
         self._adapt(stats, len(items))
         return replace(stats, lr=lr)
 
@@ -181,7 +189,9 @@ class Learner:
             if self.critic is not None:
                 with self._autocast():
                     lengths = batch.lengths if self.packing else None
-                    states = hidden_states(self.model, batch.ids, batch.mask, lengths).float()
+                    states = hidden_states(
+                        self.model, batch.ids, batch.mask, lengths, share=self.sharing
+                    ).float()
                 known["states"] = states
                 known["values"] = torch.zeros_like(old).masked_scatter(
                     batch.mask, self.critic(states)
@@ -210,7 +220,7 @@ class Learner:
         self, items: Sequence[WeightedSample]
     ) -> Iterator[tuple[list[WeightedSample], Batch]]:
         tokens = self.config.micro_batch_tokens
-        for chosen in shared_out(items, tokens, packed=self.packing):
+        for chosen in shared_out(items, tokens, packed=self.packing, share=self.sharing):
             yield chosen, pad(chosen).to(self.device)
 
     def _denominator(self, items: Sequence[WeightedSample], parts: int) -> float:
@@ -234,6 +244,7 @@ class Learner:
                 batch.mask,
                 self.config.temperature,
                 lengths=batch.lengths if self.packing else None,
+                share=self.sharing,
                 entropy_gradient=entropy_gradient,
             )
 
@@ -328,31 +339,6 @@ class Learner:
             self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         return float(norm), finite
-
-    def _stats(self, tally: Tally, norms: list[tuple[float, bool]], tokens: int) -> LearnStats:
-        epochs = self.algorithm.epochs
-        seen = tokens * epochs
-        taken = sum(finite for _, finite in norms)
-        prepared = self._must_prepare
-        return LearnStats(
-            loss=tally.sum("loss") / len(norms),
-            grad_norm=sum(norm for norm, _ in norms) / len(norms),
-            entropy=tally.sum("entropy") / seen,
-            gap_mean=tally.sum("gap") / seen,
-            gap_max=tally.sum("gap_max"),
-            mismatch_mean=tally.sum("mismatch") / seen,
-            mismatch_max=tally.sum("mismatch_max"),
-            truncated=tally.sum("truncated") / seen,
-            ratio_mean=tally.sum("ratio") / seen if prepared else 1.0,
-            ratio_max=tally.sum("ratio_max", 1.0),
-            clip_fraction=tally.sum("clipped") / seen,
-            step_kl=tally.sum("step_kl") / tokens,
-            reference_kl=tally.sum("reference_kl") / tokens,
-            value_loss=tally.sum("value_loss") / seen,
-            tokens=tokens,
-            updates=taken,
-            updated=taken > 0,
-        )
 
     def _adapt(self, stats: LearnStats, episodes: int) -> None:
         """Steer the coefficients that are steered."""

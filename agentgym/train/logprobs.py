@@ -160,7 +160,7 @@ def _add_product(total: Tensor, slopes: Tensor, inputs: Tensor) -> None:
 
 
 def _before_head(
-    model: Any, ids: Tensor, mask: Tensor, lengths: Tensor | None
+    model: Any, ids: Tensor, mask: Tensor, lengths: Tensor | None, share: bool
 ) -> tuple[Tensor, _Head | None]:
     """Return the last hidden states under the mask, shape (N, H), and what makes logits of them.
 
@@ -171,7 +171,8 @@ def _before_head(
     body = model if whole else model.base_model
     name = "logits" if whole else "last_hidden_state"
     if lengths is not None:
-        return packed_forward(body, ids, mask, lengths, name), None if whole else head
+        states = packed_forward(body, ids, mask, lengths, name, share=share)
+        return states, None if whole else head
     states = getattr(body(input_ids=ids, use_cache=False), name)
     return states[:, :-1][mask], None if whole else head
 
@@ -179,9 +180,10 @@ def _before_head(
 def _score(
     hidden: Tensor, targets: Tensor, head: _Head | None, temperature: float, entropy_gradient: bool
 ) -> tuple[Tensor, Tensor]:
-    """Return log-probabilities of the targets and entropies, each of shape (N,), in float32."""
+    """Return log-probabilities of the targets and entropies, (N,), in float32 at least."""
     logits = hidden if head is None else head(hidden)
-    logs = torch.log_softmax(logits.float() / temperature, dim=-1)
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    logs = torch.log_softmax(logits / temperature, dim=-1)
     with torch.set_grad_enabled(entropy_gradient and torch.is_grad_enabled()):
         entropy = -(logs.exp() * logs).sum(-1)
     return logs.gather(-1, targets[:, None]).squeeze(-1), entropy
@@ -212,6 +214,7 @@ def token_logprobs(
     temperature: float = 1.0,
     *,
     lengths: Tensor | None = None,
+    share: bool = False,
     entropy_gradient: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Score the tokens under the mask.
@@ -226,13 +229,15 @@ def token_logprobs(
         temperature: Of the distribution that sampled them.
         lengths: Of the sequences, shape (B,), int64: the model then sees them in one row without
             padding, see `agentgym.train.packing`. None shows it the padded rows.
+        share: Show it a prompt of several packed rows once, see `agentgym.train.layout`.
         entropy_gradient: Whether the entropies have a gradient, for a bonus.
 
     Returns:
-        Log-probabilities of the next token, shape (B, T - 1), float32, 0.0 outside the mask, with
-        gradient; and the entropy in nats at the N masked positions, shape (N,).
+        Log-probabilities of the next token, shape (B, T - 1), float32 (float64 for float64), 0.0
+        outside the mask, with gradient; and the entropy in nats at the N masked positions, shape
+        (N,).
     """
-    hidden, head = _before_head(model, ids, mask, lengths)
+    hidden, head = _before_head(model, ids, mask, lengths, share)
     targets = ids[:, 1:][mask]
     most = _MOST_LOGITS_CUDA if ids.device.type == "cuda" else _MOST_LOGITS
     rows = max(1, most // model.config.vocab_size)
@@ -245,6 +250,6 @@ def token_logprobs(
     else:
         settings = (head, temperature, entropy_gradient, rows)
         chosen, entropy = _score_checkpointed(hidden, targets, *settings)
-    scattered = torch.zeros(mask.shape, dtype=torch.float32, device=ids.device)
+    scattered = torch.zeros(mask.shape, dtype=chosen.dtype, device=ids.device)
     entropy = entropy if entropy_gradient else entropy.detach()
     return scattered.masked_scatter(mask, chosen), entropy

@@ -5,6 +5,8 @@ fit. Positions start again at each of them, and attention does not cross their s
 the variable-length kernel that PyTorch brings, elsewhere by one causal attention a sequence. The
 work is that of the tokens that are there, in attention too.
 
+A prompt that several sequences share may stand in the row once, see `agentgym.train.layout`.
+
 The batch itself stays (B, T): what losses are made of is one number a token, and padding there
 costs nothing. Models with windows, sinks or soft-capping in their attention keep that of
 transformers, which draws a mask of (S, S) from the positions.
@@ -19,7 +21,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["packed_forward", "use_packed_attention"]
+from agentgym.errors import ConfigError
+from agentgym.train.layout import laid_out
+
+__all__ = ["packed_forward", "shares_prompts", "use_packed_attention"]
 
 _NAME = "agentgym_packed"
 # What this attention does not do; a model that asks for one keeps its own.
@@ -44,7 +49,34 @@ def use_packed_attention(model: Any) -> bool:
     return True
 
 
-def packed_forward(body: Any, ids: Tensor, mask: Tensor, lengths: Tensor, output: str) -> Tensor:
+def shares_prompts(wanted: bool | None, packing: bool, *models: Any) -> bool:
+    """Return whether shared prompts go through these models once.
+
+    Args:
+        wanted: The setting; None shares wherever that is possible.
+        packing: Whether rows are packed.
+        models: Hugging Face models, after `use_packed_attention`.
+
+    Raises:
+        ConfigError: If that is wanted where it is not possible.
+    """
+    able = packing and all(model.config._attn_implementation == _NAME for model in models)
+    if wanted and not packing:
+        raise ConfigError(
+            "share_prompts=True shares prompts of packed rows, and rows are padded here: set "
+            "packing=True, or leave share_prompts out"
+        )
+    if wanted and not able:
+        raise ConfigError(
+            "share_prompts=True needs a model of full attention by 'sdpa', and this one keeps its "
+            "own: leave share_prompts out"
+        )
+    return able and wanted is not False
+
+
+def packed_forward(
+    body: Any, ids: Tensor, mask: Tensor, lengths: Tensor, output: str, *, share: bool = False
+) -> Tensor:
     """Show a model the sequences in one row and return its states under the mask.
 
     Args:
@@ -53,28 +85,27 @@ def packed_forward(body: Any, ids: Tensor, mask: Tensor, lengths: Tensor, output
         mask: True where the next token counts, shape (B, T - 1), bool.
         lengths: Of the sequences, shape (B,), int64.
         output: The field of the model's output that is wanted, of shape (1, S, H).
+        share: Show it the prompt of several rows once, where its attention is ours.
 
     Returns:
         Shape (N, H), in the order of the mask's N places.
     """
-    places = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
-    there = places < lengths[:, None]
-    seams = nn.functional.pad(lengths.cumsum(0), (1, 0)).to(torch.int32)
-    longest = int(lengths.max())
+    ours = body.config._attn_implementation == _NAME
+    layout = laid_out(ids, mask, lengths, share=share and ours)
     states = getattr(
         body(
-            input_ids=ids[there][None],
-            position_ids=places[there][None],
+            input_ids=ids[layout.rows, layout.columns][None],
+            position_ids=layout.columns[None],
             use_cache=False,
-            cu_seq_lens_q=seams,
-            cu_seq_lens_k=seams,
-            max_length_q=longest,
-            max_length_k=longest,
+            cu_seq_lens_q=layout.seams,
+            cu_seq_lens_k=layout.key_seams,
+            max_length_q=layout.longest,
+            max_length_k=layout.longest_keys,
+            **({"key_places": layout.keys} if len(layout.keys) else {}),
         ),
         output,
     )
-    wanted = nn.functional.pad(mask, (0, 1))[there]
-    selected: Tensor = states[0][wanted]
+    selected: Tensor = states[0][layout.places(mask)]
     return selected
 
 
@@ -94,29 +125,52 @@ def _attend(
         key: Shape (B, key heads, S, D).
         value: As the keys.
         attention_mask: None: no mask is made for an attention of this name.
-        settings: Of transformers; ``cu_seq_lens_q`` are the seams of a packed row.
+        settings: Of transformers; ``cu_seq_lens_q`` and ``_k`` are the seams of a packed row, and
+            ``key_places`` its keys where some are shared.
 
     Returns:
         Shape (B, S, heads, D), and no weights.
     """
     seams, scale = settings.get("cu_seq_lens_q"), settings.get("scaling")
-    grouped = query.shape[1] != key.shape[1]
+    if settings.get("key_places") is not None:
+        key, value = (_gathered(tensor, settings["key_places"]) for tensor in (key, value))
     if seams is None:
-        parts = [_causal(query, key, value, scale, grouped)]
+        parts = [_causal(query, key, value, scale)]
     elif _has_kernel(value):
-        return _by_kernel(query, key, value, seams, settings["max_length_q"], scale), None
+        return _by_kernel(query, key, value, settings), None
     else:
-        sizes = seams.diff().tolist()
-        split = (torch.split(tensor, sizes, dim=2) for tensor in (query, key, value))
-        parts = [_causal(q, k, v, scale, grouped) for q, k, v in zip(*split, strict=True)]
+        sizes, key_sizes = (settings[f"cu_seq_lens_{side}"].diff().tolist() for side in "qk")
+        queries = torch.split(query, sizes, dim=2)
+        keys, values = (torch.split(tensor, key_sizes, dim=2) for tensor in (key, value))
+        parts = [_causal(q, k, v, scale) for q, k, v in zip(queries, keys, values, strict=True)]
     whole = parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
     return whole.transpose(1, 2).contiguous(), None
 
 
-def _causal(q: Tensor, k: Tensor, v: Tensor, scale: float | None, grouped: bool) -> Tensor:
-    # One query is the next token of a cached conversation: it sees all.
+def _gathered(tensor: Tensor, places: Tensor) -> Tensor:
+    """Return what is at these K places, shape (1, heads, K, D), of shape (1, heads, S, D).
+
+    As an embedding: its backward pass adds up what belongs to one place in one order, and half
+    precision in float32.
+    """
+    _, heads, _, width = tensor.shape
+    table = tensor[0].transpose(0, 1).flatten(1)
+    return nn.functional.embedding(places, table).view(1, -1, heads, width).transpose(1, 2)
+
+
+def _causal(q: Tensor, k: Tensor, v: Tensor, scale: float | None) -> Tensor:
+    """Attend causally; the last query sees the last key, as the kernel has it."""
+    many, all_keys, mask = q.shape[2], k.shape[2], None
+    if 1 < many < all_keys:
+        mask = torch.ones(many, all_keys, dtype=torch.bool, device=q.device).tril(all_keys - many)
     return nn.functional.scaled_dot_product_attention(
-        q, k, v, is_causal=q.shape[2] > 1, scale=scale, enable_gqa=grouped
+        q,
+        k,
+        v,
+        attn_mask=mask,
+        is_causal=mask is None and many > 1,
+        scale=scale,
+        enable_gqa=q.shape[1] != k.shape[1],
     )
 
 
@@ -132,17 +186,30 @@ def _kernel_on(device: torch.device) -> bool:
     return there and torch.cuda.get_device_capability(device) >= (8, 0)
 
 
-def _by_kernel(
-    query: Tensor, key: Tensor, value: Tensor, seams: Tensor, longest: int, scale: float | None
-) -> Tensor:
-    """Attend by `torch.nn.attention.varlen`, which wants (S, heads, D) in half precision."""
+def _by_kernel(query: Tensor, key: Tensor, value: Tensor, settings: dict[str, Any]) -> Tensor:
+    """Attend by `torch.nn.attention.varlen`, which wants (S, heads, D) in half precision.
+
+    Where keys are more than queries, the causal mask ends at the last of both: flash attention
+    aligns it to the bottom right since 2.1 ("If causal=True, the causal mask is aligned to the
+    bottom right corner of the attention matrix", its ``flash_attn_varlen_func``), and PyTorch's
+    `causal_lower_right` counts on that of the same kernel.
+    """
     from torch.nn.attention.varlen import varlen_attn
 
     # Rotary embeddings leave queries and keys in float32 under autocast.
     q, k, v = (tensor[0].transpose(0, 1).to(value.dtype) for tensor in (query, key, value))
-    settings: dict[str, Any] = {"scale": scale, "window_size": (-1, 0)}  # which means causal
-    if query.shape[1] != key.shape[1]:
-        settings["enable_gqa"] = True
-    attended: Any = varlen_attn(q, k, v, seams, seams, longest, longest, **settings)
+    more: dict[str, Any] = {"enable_gqa": True} if query.shape[1] != key.shape[1] else {}
+    attended: Any = varlen_attn(
+        q,
+        k,
+        v,
+        settings["cu_seq_lens_q"],
+        settings["cu_seq_lens_k"],
+        settings["max_length_q"],
+        settings["max_length_k"],
+        scale=settings.get("scaling"),
+        window_size=(-1, 0),  # which means causal
+        **more,
+    )
     whole: Tensor = attended[None]
     return whole

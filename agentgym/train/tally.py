@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -11,7 +12,7 @@ from agentgym.algorithms.kl import k3
 from agentgym.algorithms.presets import Algorithm
 from agentgym.algorithms.ratios import Correction, RatioLevel, policy_ratio
 
-__all__ = ["LearnStats", "Tally", "mismatch_figures", "ratio_figures"]
+__all__ = ["LearnStats", "Tally", "learn_stats", "mismatch_figures", "ratio_figures"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,41 @@ class Tally:
             return default
         values = torch.stack(self._parts[name])
         return float(values.max() if name.endswith("_max") else values.sum())
+
+
+def learn_stats(
+    tally: Tally, norms: Sequence[tuple[float, bool]], *, tokens: int, epochs: int, prepared: bool
+) -> LearnStats:
+    """Return what a step's figures come to, all but its learning rate.
+
+    Args:
+        tally: The figures of its micro-batches.
+        norms: Of the gradient of each update, and whether it was finite.
+        tokens: Sampled tokens that were learned from.
+        epochs: How often.
+        prepared: Whether log-probabilities were taken down before the first update.
+    """
+    seen = tokens * epochs
+    taken = sum(finite for _, finite in norms)
+    return LearnStats(
+        loss=tally.sum("loss") / len(norms),
+        grad_norm=sum(norm for norm, _ in norms) / len(norms),
+        entropy=tally.sum("entropy") / seen,
+        gap_mean=tally.sum("gap") / seen,
+        gap_max=tally.sum("gap_max"),
+        mismatch_mean=tally.sum("mismatch") / seen,
+        mismatch_max=tally.sum("mismatch_max"),
+        truncated=tally.sum("truncated") / seen,
+        ratio_mean=tally.sum("ratio") / seen if prepared else 1.0,
+        ratio_max=tally.sum("ratio_max", 1.0),
+        clip_fraction=tally.sum("clipped") / seen,
+        step_kl=tally.sum("step_kl") / tokens,
+        reference_kl=tally.sum("reference_kl") / tokens,
+        value_loss=tally.sum("value_loss") / seen,
+        tokens=tokens,
+        updates=taken,
+        updated=taken > 0,
+    )
 
 
 def mismatch_figures(

@@ -31,7 +31,15 @@ def test_gpu_learner_runs_at_tiny_shapes_on_the_cpu() -> None:
     assert found["tiny_share_of_matrix_rate"]["limit"] is None
 
 
+def test_gpu_learner_shares_the_prompts_of_siblings() -> None:
+    found = figures("gpu_learner.py", "--cpu", "--batches", "2", "--siblings", "4")
+    assert found["tiny_shared_prompts_times"]["value"] > 0
+
+
 def test_learner_benchmark_holds_a_third_of_the_logits_at_most() -> None:
-    found = figures("learner.py", "--no-engine", "--episodes", "4", "--rounds", "1")
+    found = figures(
+        "learner.py", "--no-engine", "--episodes", "4", "--groups", "1", "--rounds", "1"
+    )
     assert found["logprob_peak_share"]["ok"]
     assert found["learning_tokens_per_s"]["value"] > 0
+    assert found["shared_prompts_times"]["value"] > 1
