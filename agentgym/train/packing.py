@@ -27,6 +27,7 @@ from agentgym.train.layout import laid_out
 __all__ = ["packed_forward", "shares_prompts", "use_packed_attention"]
 
 _NAME = "agentgym_packed"
+_ROUNDING = 0.05  # of bfloat16, in averages of standard normal numbers
 # What this attention does not do; a model that asks for one keeps its own.
 _BEYOND = ("sliding_window", "attn_logit_softcapping", "attention_chunk_size")
 
@@ -61,6 +62,7 @@ def shares_prompts(wanted: bool | None, packing: bool, *models: Any) -> bool:
         ConfigError: If that is wanted where it is not possible.
     """
     able = packing and all(model.config._attn_implementation == _NAME for model in models)
+    able = able and all(_sees_prompts(model.device) for model in models)
     if wanted and not packing:
         raise ConfigError(
             "share_prompts=True shares prompts of packed rows, and rows are padded here: set "
@@ -68,8 +70,8 @@ def shares_prompts(wanted: bool | None, packing: bool, *models: Any) -> bool:
         )
     if wanted and not able:
         raise ConfigError(
-            "share_prompts=True needs a model of full attention by 'sdpa', and this one keeps its "
-            "own: leave share_prompts out"
+            "share_prompts=True needs a model of full attention by 'sdpa', and a kernel that lets "
+            "a branch see its prompt; here one of the two is missing: leave share_prompts out"
         )
     return able and wanted is not False
 
@@ -184,6 +186,29 @@ def _kernel_on(device: torch.device) -> bool:
     """Whether PyTorch has the kernel (2.10 on), and this GPU runs it (Ampere on)."""
     there = importlib.util.find_spec("torch.nn.attention.varlen") is not None
     return there and torch.cuda.get_device_capability(device) >= (8, 0)
+
+
+def _sees_prompts(device: torch.device) -> bool:
+    uses_kernel = device.type == "cuda" and _kernel_on(device)
+    return not uses_kernel or _kernel_sees_prompts(device)
+
+
+@functools.cache
+def _kernel_sees_prompts(device: torch.device) -> bool:
+    """Whether the kernel lets a branch see its prompt: tried once, on a few numbers.
+
+    It rests on how the kernel aligns its causal mask, which no signature says.
+    """
+    made = torch.Generator().manual_seed(0)
+    q, k, v = (torch.randn((1, 2, size, 64), generator=made) for size in (3, 8, 8))
+    settings: dict[str, Any] = {"max_length_q": 3, "max_length_k": 8, "scaling": 0.125}
+    for side, size in (("q", 3), ("k", 8)):
+        seams = torch.tensor([0, size], dtype=torch.int32, device=device)
+        settings[f"cu_seq_lens_{side}"] = seams
+    half = [each.to(device, torch.bfloat16) for each in (q, k, v)]
+    attended = _by_kernel(half[0], half[1], half[2], settings).float().cpu()
+    expected = _causal(q, k, v, 0.125).transpose(1, 2)
+    return bool((attended - expected).abs().max() < _ROUNDING)
 
 
 def _by_kernel(query: Tensor, key: Tensor, value: Tensor, settings: dict[str, Any]) -> Tensor:

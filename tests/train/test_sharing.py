@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,13 @@ from torch import Tensor
 
 from agentgym.errors import ConfigError
 from agentgym.policy.pretrained import load_model
+from agentgym.train import packing
 from agentgym.train.batch import WeightedSample, micro_batches, pad, shared_out
 from agentgym.train.config import TrainConfig
 from agentgym.train.critic import hidden_states
 from agentgym.train.learner import Learner
 from agentgym.train.logprobs import token_logprobs
-from agentgym.train.packing import use_packed_attention
+from agentgym.train.packing import shares_prompts, use_packed_attention
 from agentgym.types import Sample
 
 CPU = torch.device("cpu")
@@ -203,6 +204,26 @@ def test_shared_prompts_are_handed_to_the_kernel_as_it_wants_them(
     agree(padded, scored(model, batch, lengths=batch.lengths, share=True), 1e-10)
 
 
+def to_the_top_left(query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> Tensor:
+    """What a kernel of the other alignment computes of one segment."""
+    attended = torch.nn.functional.scaled_dot_product_attention(
+        *(tensor.transpose(0, 1)[None] for tensor in (query, key, value)), is_causal=True
+    )
+    return attended[0].transpose(0, 1)
+
+
+@pytest.mark.parametrize(("kernel", "seen"), [(by_definition, True), (to_the_top_left, False)])
+def test_prompts_are_shared_only_where_the_kernel_shows_them_to_their_branches(
+    kernel: Callable[..., Tensor], seen: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.nn.attention.varlen.varlen_attn", kernel)
+    assert packing._kernel_sees_prompts.__wrapped__(CPU) is seen
+    monkeypatch.setattr(packing, "_sees_prompts", lambda device: seen)
+    model = model_of("Qwen2")
+    use_packed_attention(model)
+    assert shares_prompts(None, True, model) is seen
+
+
 def learned(dtype: torch.dtype, **settings: Any) -> tuple[Any, Any, list[int]]:
     """The learner and its figures after two steps, and the tokens that its model saw."""
     config = TrainConfig(packing=True, warmup_steps=0, lr=1e-3, **settings)
@@ -296,11 +317,13 @@ def test_sharing_is_refused_where_the_model_keeps_its_attention() -> None:
     model.set_attn_implementation("eager")
     settings = {"packing": True, "micro_batch_tokens": 999}
     assert not Learner(model, TrainConfig(**settings), CPU).sharing
-    with pytest.raises(ConfigError, match="keeps its own: leave share_prompts out"):
+    with pytest.raises(
+        ConfigError, match="by .sdpa., and a kernel .* missing: leave share_prompts out"
+    ):
         Learner(model, TrainConfig(share_prompts=True, **settings), CPU)
 
 
 def test_learner_shares_prompts_where_it_packs(tiny: Path) -> None:
-    for packing, share, expected in ((None, None, False), (True, None, True), (True, False, False)):
-        config = TrainConfig(packing=packing, share_prompts=share)
+    for packed, share, expected in ((None, None, False), (True, None, True), (True, False, False)):
+        config = TrainConfig(packing=packed, share_prompts=share)
         assert Learner(load_model(tiny, torch.float32), config, CPU).sharing is expected
