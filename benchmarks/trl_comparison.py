@@ -5,9 +5,6 @@ the sampler (ours: verified). Both sides have the same model (2 layers of width 
 lengths, rewards and number of threads, and float32. Single-turn: 64 tokens each. Multi-turn: three
 tool calls and an answer, 64 sampled tokens in all, by a model that was taught to make them.
 
-With two threads the mode ``async`` is measured too, whole runs of it between TRL's steps: the
-learner on one core, the sampler on the other, staleness 2.
-
 TRL runs in a virtual environment of its own, made in the cache folder on the first run; with one
 batch of 64 and without gradient checkpointing, which is faster here than its defaults (batches of
 8, checkpointing); ``--trl-defaults`` measures those. With ``--threads 1`` steps a second are of a
@@ -27,9 +24,8 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import pairwise
 from pathlib import Path
-from statistics import fmean, median
+from statistics import median
 from typing import Any
 
 from report import Figure, arguments, report
@@ -273,52 +269,23 @@ def theirs(
 Row = dict[str, float]
 
 
-def ahead(model: Path, env: str, algorithm: str, options: Any) -> list[float]:
-    """Return the seconds of each step of an asynchronous run, but the first ones, which fill it."""
-    import torch
-
-    ended: list[float] = []
-
-    def say(line: str) -> None:
-        if line.startswith("step "):
-            ended.append(time.perf_counter())
-
-    with tempfile.TemporaryDirectory() as out:
-        config = ag.TrainConfig(
-            env=env, model=str(model), sampler=options.sampler, algorithm=algorithm, out=Path(out),
-            steps=options.steps + 3, tasks_per_step=PROMPTS, group_size=GENERATIONS,
-            concurrency=PROMPTS * GENERATIONS, max_tokens=TOKENS, packing=True, mode="async",
-            eval_tasks=0, save_every=1000,
-        )  # fmt: skip
-        torch.set_num_threads(1)  # of the learner; the sampler has the other core
-        ag.train(config, say=say)
-        torch.set_num_threads(options.threads)
-    return [later - sooner for sooner, later in pairwise(ended[2:])]
-
-
 def compare(kind: str, model: Path, python: Path, options: Any) -> tuple[Row, Row]:
     """Return medians of what was measured of a step, ours and theirs, taken in turns."""
     tools = kind == "tools"
     env = f"bench/{'Adder' if tools else 'Question'}-v0"
-    algorithm = "rloo" if kind == "rloo" else "grpo"
     tokens = 2 * TOKENS if tools else TOKENS  # TRL counts what the tools said too
     settings = trl_settings(tokens, options.threads, options.trl_defaults)
-    ours = Ours(model, env, algorithm, options.sampler, TOKENS)
-    mine: list[Row] = []
-    their: list[Row] = []
+    ours = Ours(model, env, "rloo" if kind == "rloo" else "grpo", options.sampler, TOKENS)
+    rows: list[tuple[Row, Row]] = []
     with theirs(python, kind, model, settings) as their_step:
-        for _ in range(options.steps + 2):
-            their.append(their_step())
-            mine.append(ours.step())
-            print(kind, mine[-1], their[-1], sep="\n  ", file=sys.stderr)
-        ours.close()
-        both = _medians(mine[2:]), _medians(their[2:])  # both are warm then
-        if options.threads > 1:
-            steps = ahead(model, env, algorithm, options)
-            print(kind, "asynchronous", steps, file=sys.stderr)
-            their += [their_step() for _ in range(options.steps // 2)]
-            both = {**both[0], "async": fmean(steps)}, _medians(their[2:])
-    return both
+        for number in range(options.steps + 2):
+            row = (their_step(), ours.step())
+            if number >= 2:  # both are warm
+                rows.append(row[::-1])
+                print(kind, *rows[-1], sep="\n  ", file=sys.stderr)
+    ours.close()
+    mine, their = ([row[side] for row in rows] for side in (0, 1))
+    return _medians(mine), _medians(their)
 
 
 def _medians(rows: list[Row]) -> Row:
@@ -353,10 +320,6 @@ def main() -> int:
                 f"{kind}_times_trl": Figure.at_least(their[which] / mine[which], limit, "times", 1),
                 f"{kind}_wall_s": Figure(mine["seconds"], "s a step", None, their["seconds"]),
             }
-            if "async" in mine:
-                times = their["seconds"] / mine["async"]
-                figures[f"{kind}_async_wall_s"] = Figure(mine["async"], "s a step")
-                figures[f"{kind}_async_times_trl"] = Figure.at_least(times, limit, "times", 1)
             for name in ("sample", "learn", "push"):
                 figures[f"{kind}_{name}_wall_s"] = Figure(mine[name], "s a step")
     return report(figures, options.json)
