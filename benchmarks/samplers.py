@@ -1,9 +1,9 @@
-"""vLLM three ways, one after the other: start, push, sampling, and an engine killed by kill -9.
+"""Samplers, one after the other: start, push, sampling, and an engine killed by kill -9.
 
 A model of the starter's shape. Each push is verified; its time is that of the weights alone, from
 the learner's tensors to an engine that samples with them, without the probe.
 
-    python benchmarks/samplers.py [--pushes 20] [--ways vllm vllm-process vllm-server] [--json]
+    python benchmarks/samplers.py [--pushes 20] [--ways vllm vllm-process transformers] [--json]
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from rollout import model_folder
 
 from agentgym.blocking import wait_for
 from agentgym.policy.pretrained import load_model
-from agentgym.policy.samplers import sampler
+from agentgym.policy.samplers import SAMPLERS, sampler
 from agentgym.train.config import TrainConfig
 from agentgym.train.learner import Learner
 from agentgym.train.weights import push
@@ -79,7 +79,7 @@ def killed_s(policy: Any) -> float:
 
 
 def main() -> int:
-    ways = ["vllm", "vllm-process", "vllm-server"]
+    ways = list(SAMPLERS)
     parser = arguments(__doc__)
     parser.add_argument("--pushes", type=int, default=20)
     parser.add_argument("--ways", nargs="+", choices=ways, default=ways)
@@ -98,7 +98,7 @@ def main() -> int:
             figures[f"{name}_push"] = limited if way == "vllm" else Figure(milliseconds, "ms")
             figures[f"{name}_push_gap"] = Figure.at_most(gap, 1e-4, "nats")
             figures[f"{name}_sampling"] = Figure(rate(policy), "tokens/s")
-            if way != "vllm":
+            if way.startswith("vllm-"):  # in a process of its own
                 figures[f"{name}_back_after_kill"] = Figure(killed_s(policy), "s")
             policy.close()
     return report(figures, options.json)
