@@ -27,7 +27,7 @@ from report import Figure, arguments, report
 import agentgym as ag
 from agentgym.env import Env, Reply
 from agentgym.policy.vllm import VllmPolicy
-from agentgym.rollout.worker import EnvPool
+from agentgym.rollout.pool import EnvPool
 from agentgym.tasks import TaskSet
 from agentgym.train.starter import StarterRecipe, make_model, make_tokenizer
 from agentgym.types import Group, Message, Task, Verdict

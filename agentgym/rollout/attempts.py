@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from agentgym.errors import EnvironmentFault, Fault
 from agentgym.policy.base import Policy
 from agentgym.rollout.episode import Job, play
 from agentgym.rollout.lockstep import Lockstep
+from agentgym.rollout.pool import EnvPool
 from agentgym.rollout.spec import EnvSpec, EpisodeLimits
-from agentgym.rollout.worker import EnvWorker
+from agentgym.rollout.worker import Worker
 from agentgym.types import Episode, SamplingParams
 
 __all__ = ["Attempts", "group_seed"]
@@ -35,6 +36,7 @@ class Attempts:
         limits: What each attempt may use.
         retries: Further attempts after a fault.
         seed: Decides the seeds of the sampler, where the policy is in lockstep.
+        envs: Where environments come from; threads of this process by default.
     """
 
     policy: Policy
@@ -43,10 +45,19 @@ class Attempts:
     limits: EpisodeLimits
     retries: int
     seed: int = 0
+    envs: EnvPool = field(default_factory=EnvPool)
+
+    def fresh(self) -> Worker:
+        """Return an environment that nobody has used.
+
+        Raises:
+            UsageError: If it cannot be made where the pool makes them.
+        """
+        return self.envs.fresh(self.env, self.policy.needs_oracle)
 
     async def play(
-        self, job: Job, worker: EnvWorker, in_flight: Callable[[], int]
-    ) -> tuple[Episode, EnvWorker]:
+        self, job: Job, worker: Worker, in_flight: Callable[[], int]
+    ) -> tuple[Episode, Worker]:
         """Play a job, after a fault again on a fresh environment, within the budget.
 
         Args:
@@ -65,7 +76,7 @@ class Attempts:
             except Fault as fault:
                 reasons.append(str(fault))
                 worker.close()
-                worker = EnvWorker(self.env, self.policy.needs_oracle)  # no idle one: fresh
+                worker = self.fresh()  # no idle one
             except BaseException:  # cancelled, or a mistake: the caller does not know this one
                 worker.close()
                 raise
@@ -80,7 +91,7 @@ class Attempts:
         )
         return episode, worker
 
-    async def _timed(self, job: Job, worker: EnvWorker, in_flight: Callable[[], int]) -> Episode:
+    async def _timed(self, job: Job, worker: Worker, in_flight: Callable[[], int]) -> Episode:
         sampler = None
         if isinstance(self.policy, Lockstep):
             sampler = group_seed(self.seed, f"{job.group}/{job.index}/{job.task_id}")
