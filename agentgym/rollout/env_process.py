@@ -24,7 +24,9 @@ from agentgym.rollout.link import Link
 from agentgym.rollout.spec import EnvSpec
 from agentgym.rollout.worker import Step
 
-__all__ = ["EnvProcess", "HostedEnv", "way_out"]
+__all__ = ["Answer", "EnvProcess", "HostedEnv", "way_out"]
+
+Answer = tuple[Step | None, tuple[type[Exception], str] | None]
 
 _GRACE_S = 10.0  # beyond a call's own limit: then not the environment is stuck, but its process
 _END_S = 15.0  # the other side takes 10 to close its environments
@@ -133,13 +135,15 @@ class EnvProcess:
         if future is None or future.done():
             return
         try:
-            error, result = pickle.loads(payload)
-        except Exception as unread:  # noqa: BLE001 - of classes that only the environment knows
-            error, result = EnvironmentFault(f"its answer cannot be read: {unread!r}"), None
-        if error is None:
+            answer: Answer = pickle.loads(payload)
+        except Exception as error:  # noqa: BLE001 - of classes that only the environment knows
+            answer = None, (EnvironmentFault, f"its answer cannot be read: {error!r}")
+        result, failure = answer
+        if failure is None:
             future.set_result(result)
-        else:
-            future.set_exception(error)
+        else:  # of the same kind and text, whatever its constructor asks for
+            kind, text = failure
+            future.set_exception(kind.__new__(kind, text))
 
     def _found_dead(self) -> None:
         try:

@@ -17,7 +17,7 @@ import time
 from typing import Any
 
 from agentgym.errors import ConfigError, EnvironmentFault
-from agentgym.rollout.env_process import way_out
+from agentgym.rollout.env_process import Answer, way_out
 from agentgym.rollout.link import Link
 from agentgym.rollout.spec import EnvSpec
 from agentgym.rollout.worker import EnvWorker
@@ -88,22 +88,15 @@ class _Server:
 
     async def _call(self, number: int, env: EnvWorker, what: str, args: tuple[Any, ...]) -> None:
         try:
-            answer: tuple[Exception | None, Any] = None, await getattr(env, what)(*args)
+            answer: Answer = await getattr(env, what)(*args), None
         except Exception as error:  # noqa: BLE001 - raised where it was asked
-            answer = _copied(error), None
+            answer = None, (type(error), str(error))
         try:
             payload = pickle.dumps(answer)
         except Exception as error:  # noqa: BLE001 - whatever pickling its parts raises
-            fault = EnvironmentFault(f"{what} gave what cannot be sent: {answer}: {error!r}")
-            payload = pickle.dumps((fault, None))
+            text = f"{what} gave what cannot be sent: {answer}: {error!r}"
+            payload = pickle.dumps((None, (EnvironmentFault, text)))
         self._link.send(number, payload)
-
-
-def _copied(error: Exception) -> Exception:
-    """Return an error of the same kind and text that can be sent, whatever its constructor asks."""
-    copy = type(error).__new__(type(error), str(error))
-    copy.args = (str(error),)
-    return copy
 
 
 async def _serve(end: socket.socket) -> None:
