@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from agentgym.errors import EnvironmentFault, Fault
 from agentgym.policy.base import Policy
+from agentgym.rollout.env_process import Bystander
 from agentgym.rollout.episode import Job, play
 from agentgym.rollout.lockstep import Lockstep
 from agentgym.rollout.pool import EnvPool
@@ -17,6 +18,10 @@ from agentgym.rollout.worker import Worker
 from agentgym.types import Episode, SamplingParams
 
 __all__ = ["Attempts", "group_seed"]
+
+# An episode beside one that crashes their process again and again is not charged for it; but what
+# crashes while it is asked nothing must come to an end too.
+_SPARED = 100
 
 
 def group_seed(seed: int, task_id: str) -> int:
@@ -69,12 +74,16 @@ class Attempts:
             The episode, scored or unscored, and the environment that is there at its end.
         """
         reasons: list[str] = []
-        for attempt in range(1, self.retries + 2):
+        spared = 0
+        while len(reasons) <= self.retries:
             try:
                 episode = await self._timed(job, worker, in_flight)
-                return replace(episode, attempts=attempt), worker
+                return replace(episode, attempts=len(reasons) + 1), worker
             except Fault as fault:
-                reasons.append(str(fault))
+                if isinstance(fault, Bystander) and spared < _SPARED:
+                    spared += 1
+                else:
+                    reasons.append(str(fault))
                 worker.close()
                 worker = self.fresh()  # no idle one
             except BaseException:  # cancelled, or a mistake: the caller does not know this one

@@ -24,7 +24,7 @@ from agentgym.rollout.link import Link
 from agentgym.rollout.spec import EnvSpec
 from agentgym.rollout.worker import Step
 
-__all__ = ["Answer", "EnvProcess", "HostedEnv", "way_out"]
+__all__ = ["Answer", "Bystander", "EnvProcess", "HostedEnv", "way_out"]
 
 Answer = tuple[Step | None, tuple[type[Exception], str] | None]
 
@@ -37,6 +37,10 @@ _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
     "from agentgym.rollout.env_server import main; main(int(sys.argv[1]))"
 )
+
+
+class Bystander(EnvironmentFault):
+    """The process ended, and not while it computed for this environment: another's doing."""
 
 
 class EnvProcess:
@@ -91,11 +95,12 @@ class EnvProcess:
         """Call a method of an environment.
 
         Raises:
-            EnvironmentFault: If the environment raised or hung, or the process ended.
+            EnvironmentFault: If the environment raised or hung, or the process ended meanwhile.
+            Bystander: If it had ended before.
             UsageError: What it said of a caller's mistake.
         """
         if self._lost is not None:
-            raise EnvironmentFault(self._lost)
+            raise Bystander(self._lost)
         self._link.attach()
         number = next(self._numbers)
         future = self._waiting[number] = asyncio.get_running_loop().create_future()

@@ -28,11 +28,12 @@ from agentgym.errors import (
     UnknownTask,
     Unscored,
 )
+from agentgym.policy.base import TurnContext
 from agentgym.policy.scripted import OraclePolicy
 from agentgym.rollout import env_process
 from agentgym.rollout.link import Link
 from agentgym.rollout.worker import Worker
-from agentgym.types import Episode, Group
+from agentgym.types import Completion, Episode, Group, SamplingParams
 
 ROUGH = "demo/Rough-v0"
 
@@ -173,6 +174,42 @@ def test_episode_that_always_ends_its_process_is_unscored() -> None:
         ("scored", 1.0),
     ]
     assert found[1].reason == "the environments' process was killed by SIGKILL"
+
+
+def test_episodes_beside_one_that_always_ends_its_process_are_not_charged_for_it() -> None:
+    class Pondering(OraclePolicy):
+        async def sample(
+            self,
+            prompt_ids: Sequence[int],
+            params: SamplingParams,
+            context: TurnContext | None = None,
+        ) -> Completion:
+            if context is not None and context.task_id != "train-1":
+                pondering.add(context.task_id)
+                if len(pondering) == 3:
+                    all_ponder.set()
+                await asyncio.wait_for(given_up.wait(), 60)
+            else:
+                await asyncio.wait_for(all_ponder.wait(), 60)
+            return await super().sample(prompt_ids, params, context)
+
+    async def rolled_out() -> list[Group]:
+        ids = [f"train-{n}" for n in range(4)]
+        kwargs = {"how": "kill"}
+        with ag.EnvPool(processes=1) as envs:
+            return await ag.arollout(
+                Pondering(),
+                ROUGH,
+                ids,
+                env_kwargs=kwargs,
+                envs=envs,
+                on_group=lambda group: given_up.set(),
+            )
+
+    pondering: set[str] = set()
+    all_ponder, given_up = asyncio.Event(), asyncio.Event()
+    found = episodes(asyncio.run(rolled_out()))
+    assert [(e.reward, e.attempts) for e in found] == [(1.0, 1), (None, 3), (1.0, 1), (1.0, 1)]
 
 
 def test_process_that_died_between_two_rollouts_costs_no_attempt(envs: ag.EnvPool) -> None:
