@@ -104,6 +104,23 @@ def test_environments_are_spread_over_processes_that_are_kept(envs: ag.EnvPool) 
     assert hosted == [8, 8]  # 16 at once, used again
 
 
+def test_loop_that_is_left_open_is_left(envs: ag.EnvPool) -> None:
+    async def played() -> list[Group]:
+        return await ag.arollout(OraclePolicy(), ROUGH, ["train-0"], envs=envs)
+
+    first, second = asyncio.new_event_loop(), asyncio.new_event_loop()
+    with contextlib.closing(first), contextlib.closing(second):
+        for loop in (first, second, first):
+            assert episodes(loop.run_until_complete(played()))[0].reward == 1.0
+        (used,) = (each for each in envs._processes if each.hosted)
+        assert not second.remove_reader(used._link._socket)
+        assert first.remove_reader(used._link._socket)
+
+
+def test_interrupt_of_the_terminal_does_not_reach_processes(envs: ag.EnvPool) -> None:
+    assert {os.getsid(each.pid) for each in started(envs)} == {each.pid for each in started(envs)}
+
+
 def test_fault_is_retried_on_a_fresh_environment(envs: ag.EnvPool) -> None:
     groups = play(envs, "demo/Faulty-v0", 3, env_kwargs={"fail_on": {"train-1": 1}})
     assert [(e.attempts, e.reward) for e in episodes(groups)] == [(1, 1.0), (2, 1.0), (1, 1.0)]
