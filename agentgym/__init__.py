@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from agentgym.evaluate.suites import register_suite
     from agentgym.registry import list_envs, make, make_vec, register, spec
     from agentgym.rewards import Rubric
+    from agentgym.rollout.pool import EnvPool
     from agentgym.rollout.runner import arollout, rollout
     from agentgym.rollout.spec import EnvSpec, EpisodeLimits
     from agentgym.spaces import TextSpace
@@ -45,6 +46,7 @@ __all__ = [
     "Answer",
     "Completion",
     "Env",
+    "EnvPool",
     "EnvSpec",
     "Episode",
     "EpisodeLimits",
@@ -88,6 +90,7 @@ _HOMES = {
     "evaluate.suites": ("register_suite",),
     "registry": ("list_envs", "make", "make_vec", "register", "spec"),
     "rewards": ("Rubric",),
+    "rollout.pool": ("EnvPool",),
     "rollout.runner": ("arollout",),
     "rollout.spec": ("EnvSpec", "EpisodeLimits"),
     "spaces": ("TextSpace",),

@@ -31,7 +31,7 @@ from typing import Any
 from report import Figure, arguments, report
 
 import agentgym as ag
-from agentgym.rollout.worker import EnvPool
+from agentgym.rollout.pool import EnvPool
 from agentgym.tasks import TaskSet
 from agentgym.train.starter import StarterRecipe, cache_folder, make_model, make_tokenizer
 

@@ -16,6 +16,7 @@ FREE = frozenset(
     {
         "concurrency",
         "env_kwargs",  # with `split` and `what` they are in `environments`
+        "env_processes",
         "episode_timeout_s",
         "fail_on_error",
         "max_cost",
@@ -82,6 +83,9 @@ class EvalConfig(BaseModel):
         0.05, ge=0, le=1, description="Exit status 1 if a greater share of episodes is unscored."
     )
     concurrency: int = Field(64, ge=1, description="Most episodes in flight.")
+    env_processes: int = Field(
+        0, ge=0, description="Processes that host environments; 0 is threads of this one."
+    )
     retries: int = Field(2, ge=0, description="Further attempts at an episode after a fault.")
     seed: int = Field(0, ge=0, description="Of the environments.")
 

@@ -6,13 +6,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from agentgym.policy.base import Policy
 from agentgym.policy.usage import Usage, metered
 from agentgym.rollout.attempts import Attempts, group_seed
 from agentgym.rollout.episode import Job
 from agentgym.rollout.runner import together
 from agentgym.rollout.spec import EnvSpec
-from agentgym.rollout.worker import EnvWorker
+from agentgym.rollout.worker import Worker
 from agentgym.types import Episode
 
 __all__ = ["Player", "Stage"]
@@ -91,15 +90,16 @@ class Player:
 
     async def _slot(self) -> None:
         place: str | None = None
-        worker: EnvWorker | None = None
+        worker: Worker | None = None
         self._active += 1
         try:
             while self._jobs:
                 label, job = self._jobs.popleft()
                 attempts = self._attempts[label]
                 if worker is None or label != place:
-                    worker = _renewed(worker, attempts.env, attempts.policy)
-                    place = label
+                    if worker is not None:
+                        worker.close()
+                    worker, place = attempts.fresh(), label
                 self._began(label, job)
                 with metered() as used:
                     episode, worker = await attempts.play(job, worker, lambda: self._active)
@@ -108,9 +108,3 @@ class Player:
             self._active -= 1
             if worker is not None:
                 worker.close()
-
-
-def _renewed(old: EnvWorker | None, env: EnvSpec, policy: Policy) -> EnvWorker:
-    if old is not None:
-        old.close()
-    return EnvWorker(env, policy.needs_oracle)

@@ -22,8 +22,8 @@ from agentgym.evaluate.statistics import Interval, bounds, paired, score_interva
 from agentgym.policy.replay import ReplayPolicy
 from agentgym.rollout.attempts import Attempts
 from agentgym.rollout.episode import Job
+from agentgym.rollout.pool import EnvPool
 from agentgym.rollout.spec import EnvSpec, EpisodeLimits
-from agentgym.rollout.worker import EnvPool
 from agentgym.types import Episode, SamplingParams
 
 __all__ = ["Rescored", "Tally", "rescore"]
@@ -197,7 +197,7 @@ class _Again:
         worker = pool.take(spec, with_oracle=False)
         limits = self._limits(len(old.turns))
         policy = ReplayPolicy([saved])
-        attempts = Attempts(policy, spec, SamplingParams(), limits, retries=2)
+        attempts = Attempts(policy, spec, SamplingParams(), limits, retries=2, envs=pool)
         job = Job(0, old.index, old.task_id, old.seed)
         again, worker = await attempts.play(job, worker, lambda: 1)
         pool.give_back(spec, with_oracle=False, worker=worker)

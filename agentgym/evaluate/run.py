@@ -39,6 +39,7 @@ from agentgym.policy.resolve import model_folder, policy_maker, resolve
 from agentgym.policy.usage import Usage
 from agentgym.rollout.attempts import Attempts
 from agentgym.rollout.episode import Job
+from agentgym.rollout.pool import EnvPool
 from agentgym.rollout.spec import EpisodeLimits
 from agentgym.train.folder import RunFolder, write_json
 from agentgym.types import Episode, SamplingParams
@@ -175,14 +176,17 @@ class _Run:
         config = self._config
         sampling = SamplingParams(config.max_tokens, config.temperature)
         limits, retries = _limits(config), config.retries
-        attempts = {
-            each.stage.label: Attempts(policy, each.stage.env, sampling, limits, retries)
-            for each in self._plan
-        }
-        self._player = Player(attempts, self._progress.began, self._ended, config.concurrency)
-        for each in self._plan:
-            self._player.add(each.stage.label, each.left, config.seed)
-        wait_for(self._watched(console))
+        with EnvPool(config.env_processes) as envs:
+            attempts = {
+                each.stage.label: Attempts(
+                    policy, each.stage.env, sampling, limits, retries, envs=envs
+                )
+                for each in self._plan
+            }
+            self._player = Player(attempts, self._progress.began, self._ended, config.concurrency)
+            for each in self._plan:
+                self._player.add(each.stage.label, each.left, config.seed)
+            wait_for(self._watched(console))
 
     async def _watched(self, console: Console | None) -> None:
         if console is None:

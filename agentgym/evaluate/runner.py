@@ -11,6 +11,7 @@ from agentgym.errors import UsageError
 from agentgym.evaluate.evaluation import Evaluation, summarise
 from agentgym.evaluate.statistics import SOLVED
 from agentgym.policy.base import Policy
+from agentgym.rollout.pool import EnvPool
 from agentgym.rollout.runner import arollout, task_ids
 from agentgym.rollout.spec import EnvSpec, EpisodeLimits
 from agentgym.types import Group, SamplingParams
@@ -39,6 +40,7 @@ async def aevaluate(  # noqa: PLR0913 - what an evaluation may be asked
     seed: int = 0,
     deterministic: bool = False,
     on_group: Callable[[Group], None] | None = None,
+    envs: EnvPool | None = None,
 ) -> Evaluation:
     """Play tasks and count.
 
@@ -56,6 +58,7 @@ async def aevaluate(  # noqa: PLR0913 - what an evaluation may be asked
         seed: Decides the seeds of the environments.
         deterministic: Sample in rounds, with a seed for each turn.
         on_group: Called with each group as it is finished.
+        envs: Where environments run, as for `arollout`.
 
     Raises:
         UsageError: If the environment, a task or the context cannot be as asked.
@@ -79,6 +82,7 @@ async def aevaluate(  # noqa: PLR0913 - what an evaluation may be asked
         seed=seed,
         deterministic=deterministic,
         on_group=on_group,
+        envs=envs,
     )
     after = _usage(policy)
     return summarise(

@@ -223,7 +223,8 @@ class VllmPolicy:
             finally:
                 self.busy_s += time.perf_counter() - start
             self._deliver(outputs)
-            await asyncio.sleep(0)  # what environments have answered reaches the episodes,
+            await asyncio.sleep(0)  # what environments have answered is read, where they are
+            await asyncio.sleep(0)  # in another process; it reaches the episodes,
             await asyncio.sleep(0)  # and these ask for their next turns, which join this step
 
     def _deliver(self, outputs: Sequence[Any]) -> None:

@@ -10,7 +10,7 @@ from agentgym.errors import ConfigError
 from agentgym.policy.base import Policy, TurnContext
 from agentgym.rollout.spec import EpisodeLimits
 from agentgym.rollout.transcript import Transcript
-from agentgym.rollout.worker import EnvWorker, Step
+from agentgym.rollout.worker import Step, Worker
 from agentgym.types import Episode, Rule, SamplingParams, Turn, Verdict
 
 __all__ = ["Job", "play"]
@@ -31,7 +31,7 @@ class _Play:
     """An episode in the making."""
 
     policy: Policy
-    worker: EnvWorker
+    worker: Worker
     job: Job
     sampling: SamplingParams
     limits: EpisodeLimits
@@ -160,7 +160,7 @@ class _Play:
 
 async def play(
     policy: Policy,
-    worker: EnvWorker,
+    worker: Worker,
     job: Job,
     sampling: SamplingParams,
     limits: EpisodeLimits,

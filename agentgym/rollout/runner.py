@@ -15,8 +15,8 @@ from agentgym.policy.base import Policy
 from agentgym.rollout.attempts import Attempts, group_seed
 from agentgym.rollout.episode import Job
 from agentgym.rollout.lockstep import Lockstep
+from agentgym.rollout.pool import EnvPool
 from agentgym.rollout.spec import EnvSpec, EpisodeLimits
-from agentgym.rollout.worker import EnvPool
 from agentgym.types import Episode, Group, SamplingParams
 
 __all__ = ["arollout", "group_seed", "rollout", "task_ids", "together"]
@@ -50,13 +50,12 @@ class _Rollout:
     results: list[dict[int, Episode]]
     group_size: int
     on_group: Callable[[Group], None] | None
-    envs: EnvPool
     active: int = 0
 
     async def slot(self) -> None:
         """Play one episode after another until none is left."""
         policy, env = self.attempts.policy, self.attempts.env
-        worker = self.envs.take(env, policy.needs_oracle)
+        worker = self.attempts.envs.take(env, policy.needs_oracle)
         self.active += 1
         try:
             with policy.player() if isinstance(policy, Lockstep) else nullcontext():
@@ -70,7 +69,7 @@ class _Rollout:
             worker.close()
             raise
         else:
-            self.envs.give_back(env, policy.needs_oracle, worker)
+            self.attempts.envs.give_back(env, policy.needs_oracle, worker)
         finally:
             self.active -= 1
 
@@ -110,8 +109,9 @@ async def arollout(  # noqa: PLR0913 - the settings of a rollout, each with its 
 ) -> list[Group]:
     """Play ``group_size`` episodes of each task, hundreds at once.
 
-    Environments are stepped in threads of their own, beside the sampling. A fault costs its own
-    episode only: it is tried again on a fresh environment, then left unscored with the reason.
+    Environments are stepped beside the sampling, in threads of their own or, by ``envs``, in other
+    processes. A fault costs its own episode only: it is tried again on a fresh environment, then
+    left unscored with the reason.
 
     Args:
         policy: Who acts.
@@ -128,7 +128,8 @@ async def arollout(  # noqa: PLR0913 - the settings of a rollout, each with its 
         deterministic: Sample in rounds, with a seed for each turn: slower, and the same result
             to the last bit each time.
         on_group: Called with each group as it is finished.
-        envs: Where environments are kept for the next rollout; None closes them at the end.
+        envs: Where environments run, and are kept for the next rollout; None has threads of this
+            process, and closes them at the end.
 
     Returns:
         One group per task, in the order of the tasks.
@@ -154,15 +155,9 @@ async def arollout(  # noqa: PLR0913 - the settings of a rollout, each with its 
         limits or EpisodeLimits(),
         retries,
         seed,
-    )
-    run = _Rollout(
-        attempts,
-        jobs,
-        [{} for _ in ids],
-        group_size,
-        on_group,
         pool,
     )
+    run = _Rollout(attempts, jobs, [{} for _ in ids], group_size, on_group)
     try:
         await together(run.slot() for _ in range(min(concurrency, len(jobs))))
     finally:

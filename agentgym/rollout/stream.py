@@ -16,7 +16,6 @@ from typing import Any
 from agentgym.policy.base import NamedTensors, Policy, TurnContext
 from agentgym.rollout.attempts import Attempts
 from agentgym.rollout.episode import Job
-from agentgym.rollout.worker import EnvPool
 from agentgym.types import Completion, Episode, Group, SamplingParams
 
 __all__ = ["Progress", "Stream"]
@@ -53,7 +52,7 @@ class Stream:
     """Plays groups as they are launched.
 
     Args:
-        attempts: How each episode is played.
+        attempts: How each episode is played; their environments are closed with the stream.
         concurrency: Most episodes in flight; further ones wait in the order of their launch.
         on_group: Called with the number and the group when all of its episodes are finished.
         on_error: Called with what no episode can be unscored for: a caller's mistake, a bug.
@@ -70,7 +69,6 @@ class Stream:
         self._room = asyncio.Semaphore(concurrency)
         self._on_group = on_group
         self._on_error = on_error
-        self._envs = EnvPool()
         self._flying: dict[int, _Flying] = {}
         self._active = 0
 
@@ -91,7 +89,7 @@ class Stream:
 
     async def _played(self, job: Job, progress: Progress) -> Episode:
         env, oracle = self._attempts.env, self._attempts.policy.needs_oracle
-        worker = self._envs.take(env, oracle)
+        worker = self._attempts.envs.take(env, oracle)
         progress.began = time.monotonic()
         self._active += 1
         try:
@@ -102,7 +100,7 @@ class Stream:
             raise
         finally:
             self._active -= 1
-        self._envs.give_back(env, oracle, worker)
+        self._attempts.envs.give_back(env, oracle, worker)
         progress.finished = True
         return episode
 
@@ -129,7 +127,7 @@ class Stream:
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.gather(*tasks, return_exceptions=True)
         self._flying.clear()
-        self._envs.close()
+        self._attempts.envs.close()
 
 
 class _Watched:

@@ -9,20 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 from agentgym.errors import EnvironmentFault, UsageError
 from agentgym.rollout.spec import EnvSpec
 from agentgym.types import Message, Verdict
 
-__all__ = ["EnvPool", "EnvWorker", "Step"]
+__all__ = ["EnvWorker", "Step", "Worker"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +88,31 @@ def _answers(loop: asyncio.AbstractEventLoop) -> _Answers:
 _Job = tuple[Callable[[], Any], asyncio.Future[Any], _Answers]
 
 
+class Worker(Protocol):
+    """One environment, wherever it runs: here in a thread, or in another process."""
+
+    async def reset(self, seed: int, task_id: str, timeout_s: float) -> Step:
+        """Begin an episode.
+
+        Raises:
+            UsageError: If there is no such task.
+            EnvironmentFault: If the environment raised, hung or is gone.
+        """
+        ...
+
+    async def step(self, action: str, timeout_s: float) -> Step:
+        """Act.
+
+        Raises:
+            EnvironmentFault: If the environment raised, hung or is gone.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let the environment be closed once it is free, without waiting for it."""
+        ...
+
+
 class EnvWorker:
     """One environment, made on first use and used again for episode after episode.
 
@@ -97,6 +121,8 @@ class EnvWorker:
         with_oracle: Whether each `Step` carries the oracle's next action.
     """
 
+    THREAD = "agentgym-env"
+
     def __init__(self, spec: EnvSpec, with_oracle: bool = False) -> None:
         self._spec = spec
         self._with_oracle = with_oracle
@@ -104,7 +130,7 @@ class EnvWorker:
         self._meanwhile: Callable[[], None] | None = None
         self._oracle: Iterator[str] = iter(())
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="agentgym-env", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=self.THREAD, daemon=True)
         self._thread.start()
 
     async def reset(self, seed: int, task_id: str, timeout_s: float) -> Step:
@@ -206,42 +232,6 @@ class EnvWorker:
             tuple(info.get("tool_calls", ())),
             oracle=None if over else next(self._oracle, None),
         )
-
-
-class EnvPool:
-    """Environments that are kept from one rollout to the next; a context manager.
-
-    Making an environment may be dear (a world, a container), and so are hundreds of threads.
-    """
-
-    def __init__(self) -> None:
-        self._idle: dict[str, list[EnvWorker]] = {}
-
-    def __enter__(self) -> EnvPool:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def take(self, spec: EnvSpec, with_oracle: bool) -> EnvWorker:
-        """Return an idle environment of this spec, or a fresh one."""
-        idle = self._idle.get(_key(spec, with_oracle))
-        return idle.pop() if idle else EnvWorker(spec, with_oracle)
-
-    def give_back(self, spec: EnvSpec, with_oracle: bool, worker: EnvWorker) -> None:
-        """Keep an environment that is between two episodes."""
-        self._idle.setdefault(_key(spec, with_oracle), []).append(worker)
-
-    def close(self) -> None:
-        """Close every idle environment; safe to call twice."""
-        for workers in self._idle.values():
-            for worker in workers:
-                worker.close()
-        self._idle.clear()
-
-
-def _key(spec: EnvSpec, with_oracle: bool) -> str:
-    return json.dumps([spec.id, dict(spec.kwargs), with_oracle], sort_keys=True, default=str)
 
 
 def _deliver(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:

@@ -257,6 +257,13 @@ class TrainConfig(BaseModel):
         60.0
     )
     concurrency: Annotated[int, Field(ge=1, description="Most episodes in flight.")] = 128
+    env_processes: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="Processes that host the environments; 0 has them in threads of this one.",
+        ),
+    ] = 0
     retries: Annotated[
         int, Field(ge=0, description="Further attempts at an episode after a fault.")
     ] = 2

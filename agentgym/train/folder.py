@@ -21,6 +21,7 @@ _FREE = {
     "compile",
     "concurrency",
     "context",
+    "env_processes",
     "env_timeout_s",
     "episode_timeout_s",
     "eval_every",

@@ -17,9 +17,9 @@ from agentgym.policy.pretrained import load_model, load_tokenizer
 from agentgym.policy.threaded import ThreadedPolicy
 from agentgym.rollout.attempts import Attempts
 from agentgym.rollout.ledger import Ledger
+from agentgym.rollout.pool import EnvPool
 from agentgym.rollout.runner import group_seed, rollout, task_ids
 from agentgym.rollout.spec import EnvSpec, EpisodeLimits
-from agentgym.rollout.worker import EnvPool
 from agentgym.train import checkpoint, hygiene, weights
 from agentgym.train.asynchronous import Ahead, taken_up
 from agentgym.train.clock import Clock
@@ -106,7 +106,7 @@ class Session:
             schedule=Schedule(train_ids, config.tasks_per_step, config.seed),
             train_tasks=train_ids,
             eval_tasks=eval_ids,
-            envs=stack.enter_context(EnvPool()),
+            envs=stack.enter_context(EnvPool(config.env_processes)),
             clock=clock,
             step=0,
             counts=dict.fromkeys(("scored", "unscored", "sampled", "environment"), 0),
@@ -160,6 +160,7 @@ class Session:
             SamplingParams(config.turn_tokens, config.temperature),
             _limits(config),
             config.retries,
+            envs=EnvPool(config.env_processes),  # beside those of the evaluations
         )
         self.sampler = ThreadedPolicy(self.sampler, loop)
         launches = found.launches if found else {}

@@ -53,6 +53,17 @@ def test_run_counts_as_an_evaluation_in_memory_does(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "summary.json").read_text()) == done.summary
 
 
+def test_run_with_environments_in_processes_finishes_one_without(tmp_path: Path) -> None:
+    apart, here = tmp_path / "apart", tmp_path / "here"
+    run(here, rollouts=2, tasks=3)
+    assert run(apart, rollouts=1, tasks=3).played == 3
+    done = run(apart, rollouts=2, tasks=3, env_processes=1)
+    assert done.played == 3
+    assert json.loads((apart / "config.json").read_text())["env_processes"] == 1
+    same = run(here, rollouts=2, tasks=3)
+    assert {**block(done), "wall_s": 0} == {**block(same), "wall_s": 0}
+
+
 def test_run_of_one_environment_has_its_figures_at_the_top_too(tmp_path: Path) -> None:
     summary = run(tmp_path).summary
     assert summary["mean"] == summary["score"]["mean"] == block(run(tmp_path))["score"]["mean"]

@@ -13,8 +13,8 @@ import agentgym as ag
 from agentgym.errors import ConfigError, PolicyFault, UnknownEnvironment, UnknownTask
 from agentgym.policy.base import TurnContext
 from agentgym.policy.scripted import OraclePolicy, ScriptedPolicy
+from agentgym.rollout.pool import EnvPool
 from agentgym.rollout.runner import arollout, group_seed, rollout
-from agentgym.rollout.worker import EnvPool
 from agentgym.types import Completion, Group, SamplingParams
 
 

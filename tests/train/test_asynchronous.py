@@ -139,6 +139,21 @@ def test_a_deadline_cuts_a_straggler_and_says_so(tiny: Path, tmp_path: Path, gat
     assert not set(used) & {row["launch"] for row in lost}
 
 
+def test_sampling_ahead_has_environments_in_processes_too(tiny: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    before = children()
+    ag.train(asynchronous(tiny, out, env_processes=1, eval_tasks=2, eval_every=2))
+    check_accounts(out, STEPS, bound=2)
+    assert {line["status"] for line in rows(out / "episodes.jsonl")} == {"scored"}
+    assert children() == before
+
+
+def children() -> list[str]:
+    """Ids of the processes that this one has started."""
+    tasks = Path(f"/proc/{os.getpid()}/task").iterdir()
+    return sorted(pid for task in tasks for pid in (task / "children").read_text().split())
+
+
 def test_a_mistake_ends_the_run_with_its_own_text(tiny: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="the context of 5 tokens is too short"):
         ag.train(asynchronous(tiny, tmp_path / "run", 2, context=5))

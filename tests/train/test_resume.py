@@ -60,6 +60,20 @@ def unbroken(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+def test_steps_with_environments_in_processes_equal_those_with_threads(
+    tiny: Path, tmp_path: Path
+) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    ag.train(settings(str(tiny), str(whole), 4))
+    ag.train(settings(str(tiny), str(parts), 2))
+    config = json.loads((parts / "config.json").read_text())
+    del config["env_processes"]  # as in the folder of a run that is older than the setting
+    (parts / "config.json").write_text(json.dumps(config))
+    ag.train(settings(str(tiny), str(parts), 4, env_processes=2))
+    assert same(weights(whole), weights(parts))
+    assert metrics(whole) == metrics(parts)
+
+
 def test_two_and_two_steps_equal_four(tiny: Path, tmp_path: Path) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     ag.train(settings(str(tiny), str(whole), 4))
