@@ -102,8 +102,8 @@ class TransformersPolicy:
         """Step while anyone waits; the loop turns between two steps."""
         with cores_left(self._weights, on_cpu=self.device.type == "cpu"):
             while True:
-                await asyncio.sleep(0)  # what environments have answered reaches the episodes,
-                await asyncio.sleep(0)  # and these ask for their next turns, which join this step
+                for _ in range(3):  # what environments have answered is read and reaches the
+                    await asyncio.sleep(0)  # episodes, whose next turns then join this step
                 self._join()
                 if not self._running:
                     return

@@ -162,9 +162,9 @@ class VllmPolicy:
             logprobs = tuple(output.logprobs.logprobs)
         if output.finish_reason not in ("stop", "length"):  # aborted: not the model's doing
             raise PolicyFault(f"vLLM ended a request by '{output.finish_reason}'")
-        versions = _versions(output)
-        mixed = versions if len(set(versions)) > 1 else ()
-        last = versions[-1] if versions else self.version
+        spans = output.weight_versions or ()
+        last = _number(spans[-1].version) if spans else self.version
+        mixed = _versions(spans) if len(spans) > 1 else ()
         return Completion(ids, logprobs, output.finish_reason, last, versions=mixed)
 
     def _params(self, params: SamplingParams) -> Any:
@@ -296,11 +296,12 @@ class VllmPolicy:
                 engine.engine_core.shutdown()
 
 
-def _versions(output: Any) -> tuple[int, ...]:
-    """Return the version that sampled each token; weights are labelled by their pushes."""
-    spans = output.weight_versions or ()
-    return tuple(
-        int(span.version) if span.version.isdigit() else 0
-        for span in spans
-        for _ in range(span.start, span.end)
-    )
+def _versions(spans: Sequence[Any]) -> tuple[int, ...]:
+    """Return the version that sampled each token, where they are not one."""
+    each = tuple(_number(span.version) for span in spans for _ in range(span.start, span.end))
+    return each if len(set(each)) > 1 else ()
+
+
+def _number(label: str) -> int:
+    """Return the number of a push; weights are labelled by it, and before the first not at all."""
+    return int(label) if label.isdigit() else 0

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
+import os
 import pickle
 import signal
 import socket
+import sys
 import threading
 import time
 from typing import Any
@@ -103,9 +105,22 @@ async def _serve(end: socket.socket) -> None:
     await _Server(end).serve()
 
 
+def _leave_a_core() -> None:
+    """Keep environments, and what they start, off one core: the caller's engine has it to itself.
+
+    Left to the kernel, an engine on a CPU was measured to wait for a core for a tenth of its time
+    while another was idle three quarters of it.
+    """
+    if sys.platform == "linux":
+        cores = os.sched_getaffinity(0)
+        if len(cores) > 1:
+            os.sched_setaffinity(0, cores - {min(cores)})
+
+
 def main(descriptor: int) -> None:
     """Serve the caller at the other end of a socket until it is gone."""
     faulthandler.enable()  # where an environment crashed is told on stderr
+    _leave_a_core()
     asyncio.run(_serve(socket.socket(fileno=descriptor)))
     signal.alarm(2 * _CLOSE_S)  # whatever happens at exit, nothing stays behind
     deadline = time.monotonic() + _CLOSE_S

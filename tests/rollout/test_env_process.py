@@ -121,6 +121,16 @@ def test_interrupt_of_the_terminal_does_not_reach_processes(envs: ag.EnvPool) ->
     assert {os.getsid(each.pid) for each in started(envs)} == {each.pid for each in started(envs)}
 
 
+@pytest.mark.skipif(
+    sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2, reason="there is one core"
+)
+def test_processes_leave_a_core_to_the_sampler(envs: ag.EnvPool) -> None:
+    cores = os.sched_getaffinity(0)
+    for process in processes(play(envs)):
+        assert os.sched_getaffinity(process) == cores - {min(cores)}
+    assert os.sched_getaffinity(0) == cores
+
+
 def test_fault_is_retried_on_a_fresh_environment(envs: ag.EnvPool) -> None:
     groups = play(envs, "demo/Faulty-v0", 3, env_kwargs={"fail_on": {"train-1": 1}})
     assert [(e.attempts, e.reward) for e in episodes(groups)] == [(1, 1.0), (2, 1.0), (1, 1.0)]
