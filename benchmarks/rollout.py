@@ -6,7 +6,9 @@ prompts with nothing around it. The ratio of the two token rates is what the loo
 work takes the cores away, seconds of this process's own CPU say more, and how often the engine had
 to step: they leave out only what sandboxes compute, and waiting.
 
-Environments are in a process of their own; rounds between have them in threads of this one.
+Environments are in a process of their own that leaves a core to the engine; rounds between have
+them in threads of this one. At the end, without a model, environments that compute in Python: as
+many steps in two processes as in threads.
 
     python benchmarks/rollout.py [--episodes 256] [--turns 4] [--tokens 48] [--repeats 3]
         [--env-processes 1] [--json]
@@ -29,6 +31,7 @@ from report import Figure, arguments, report
 
 import agentgym as ag
 from agentgym.env import Env, Reply
+from agentgym.policy.scripted import ScriptedPolicy
 from agentgym.policy.vllm import VllmPolicy
 from agentgym.rollout.pool import EnvPool
 from agentgym.tasks import TaskSet
@@ -38,7 +41,7 @@ from agentgym_envs.python.interpreter import Interpreter
 from agentgym_sandbox import Limits
 
 CONCURRENCY = 128
-BARE_SHARE = 0.6  # at least this share of the bare token rate
+BARE_SHARE = 0.8  # at least this share of the bare token rate
 
 
 class SandboxTurns(Env):
@@ -64,6 +67,22 @@ class SandboxTurns(Env):
 
     def end(self) -> None:
         self.interpreter.close()
+
+
+class Busy(Env):
+    """Every action keeps the interpreter busy for some milliseconds."""
+
+    tasks = SandboxTurns.tasks
+
+    def __init__(self, *, turns_wanted: int = 8, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.turns_wanted = turns_wanted
+
+    def respond(self, action: str) -> Reply:
+        total = sum(number * number for number in range(100_000))
+        if self.turns < self.turns_wanted:
+            return Reply((Message("tool", str(total)),))
+        return Reply(verdict=Verdict.of(done=True))
 
 
 @dataclass(slots=True)
@@ -178,6 +197,18 @@ def played(policy: VllmPolicy, pool: EnvPool, options: Any) -> Round:
     return Round(ours, bare(policy, turns_of(groups)), busy)
 
 
+def busy_steps(processes: int, episodes: int = 64, turns: int = 8) -> float:
+    """Return steps a second of environments that compute in Python, by a policy that does not."""
+    policy = ScriptedPolicy(["go on"] * turns)
+    env = ag.EnvSpec("bench/Busy-v0", {"turns_wanted": turns})
+    tasks = [f"train-{n}" for n in range(episodes)]
+    with EnvPool(processes, spare_core=False) as pool:
+        ag.rollout(policy, env, tasks, concurrency=32, envs=pool)  # warms up
+        start = time.perf_counter()
+        ag.rollout(policy, env, tasks, concurrency=32, envs=pool)
+        return episodes * turns / (time.perf_counter() - start)
+
+
 def main() -> int:
     parser = arguments(__doc__)
     parser.add_argument("--episodes", type=int, default=256)
@@ -187,27 +218,33 @@ def main() -> int:
     parser.add_argument("--env-processes", type=int, default=1)
     options = parser.parse_args()
     ag.register("bench/SandboxTurns-v0", "rollout:SandboxTurns")
+    ag.register("bench/Busy-v0", "rollout:Busy")
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         policy = VllmPolicy(model_folder(Path(folder)), concurrency=CONCURRENCY)
-        counts = dict.fromkeys((options.env_processes, 0))
-        pools = {count: stack.enter_context(EnvPool(count)) for count in counts}
+        pools = {
+            "process": stack.enter_context(EnvPool(options.env_processes, spare_core=True)),
+            "threads": stack.enter_context(EnvPool()),
+        }
         for pool in pools.values():
             played(policy, pool, options)  # warms up both sides
-        rounds: dict[int, list[Round]] = {count: [] for count in pools}
+        rounds: dict[str, list[Round]] = {where: [] for where in pools}
         for _ in range(options.repeats):
-            for count, pool in pools.items():
-                rounds[count].append(played(policy, pool, options))
+            for where, pool in pools.items():
+                rounds[where].append(played(policy, pool, options))
         policy.close()
-    mine = sorted(rounds[options.env_processes], key=lambda each: each.share)
+    mine = sorted(rounds["process"], key=lambda each: each.share)
+    threads = median(each.share for each in rounds["threads"])
     middle = mine[len(mine) // 2]
     in_cpu = median(each.base.cpu_s / each.ours.cpu_s for each in mine)
+    apart, here = busy_steps(2), busy_steps(0)
     figures = {
         "rollout_tokens_per_s": Figure(middle.ours.rate, "tokens/s", None, middle.base.rate),
         "share_of_bare_generate": Figure.at_least(middle.share, BARE_SHARE, "ratio", 1.0),
         "share_in_cpu_seconds": Figure(in_cpu, "ratio", None, 1.0),
         "engine_steps": Figure(middle.ours.steps, "steps", None, middle.base.steps),
         "share_of_time_in_the_engine": Figure(middle.busy, "ratio"),
-        "share_with_threads": Figure(median(each.share for each in rounds[0]), "ratio", None, 1.0),
+        "share_with_threads": Figure(threads, "ratio", None, 1.0),
+        "busy_steps_per_s_in_2_processes": Figure(apart, "steps/s", None, here),
     }
     return report(figures, options.json)
 

@@ -35,7 +35,8 @@ _SILENT = 0  # the number of what is not answered
 # Not by `-m`: that finds what PYTHONPATH says, and not what the caller's own sys.path does.
 _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
-    "from agentgym.rollout.env_server import main; main(int(sys.argv[1]))"
+    "from agentgym.rollout.env_server import main; "
+    "main(int(sys.argv[1]), spare_core=bool(int(sys.argv[3])))"
 )
 
 
@@ -44,13 +45,18 @@ class Bystander(EnvironmentFault):
 
 
 class EnvProcess:
-    """A process that hosts environments, started at once; `leave` and `end` end it."""
+    """A process that hosts environments, started at once; `leave` and `end` end it.
 
-    def __init__(self) -> None:
+    Args:
+        spare_core: Whether it leaves a core to this process.
+    """
+
+    def __init__(self, *, spare_core: bool = False) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
+            more = [str(theirs.fileno()), json.dumps(sys.path), str(int(spare_core))]
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _START, str(theirs.fileno()), json.dumps(sys.path)],
+                [sys.executable, "-c", _START, *more],
                 stdin=subprocess.DEVNULL,
                 stdout=2,  # what environments print is not the caller's output
                 pass_fds=(theirs.fileno(),),

@@ -106,21 +106,23 @@ async def _serve(end: socket.socket) -> None:
 
 
 def _leave_a_core() -> None:
-    """Keep environments, and what they start, off one core: the caller's engine has it to itself.
-
-    Left to the kernel, an engine on a CPU was measured to wait for a core for a tenth of its time
-    while another was idle three quarters of it.
-    """
+    """Keep environments, and what they start, off one core, where there are several."""
     if sys.platform == "linux":
         cores = os.sched_getaffinity(0)
         if len(cores) > 1:
             os.sched_setaffinity(0, cores - {min(cores)})
 
 
-def main(descriptor: int) -> None:
-    """Serve the caller at the other end of a socket until it is gone."""
+def main(descriptor: int, *, spare_core: bool = False) -> None:
+    """Serve the caller at the other end of a socket until it is gone.
+
+    Args:
+        descriptor: Of the socket.
+        spare_core: Whether one core is left to the caller.
+    """
     faulthandler.enable()  # where an environment crashed is told on stderr
-    _leave_a_core()
+    if spare_core:
+        _leave_a_core()
     asyncio.run(_serve(socket.socket(fileno=descriptor)))
     signal.alarm(2 * _CLOSE_S)  # whatever happens at exit, nothing stays behind
     deadline = time.monotonic() + _CLOSE_S

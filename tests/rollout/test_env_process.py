@@ -124,10 +124,13 @@ def test_interrupt_of_the_terminal_does_not_reach_processes(envs: ag.EnvPool) ->
 @pytest.mark.skipif(
     sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2, reason="there is one core"
 )
-def test_processes_leave_a_core_to_the_sampler(envs: ag.EnvPool) -> None:
+@pytest.mark.parametrize("asked", [True, False, None])
+def test_processes_leave_a_core_where_they_are_to(asked: bool | None) -> None:
     cores = os.sched_getaffinity(0)
-    for process in processes(play(envs)):
-        assert os.sched_getaffinity(process) == cores - {min(cores)}
+    spared = len(cores) > 2 if asked is None else asked
+    with ag.EnvPool(processes=1, spare_core=asked) as envs:
+        [process] = processes(play(envs))
+        assert os.sched_getaffinity(process) == (cores - {min(cores)} if spared else cores)
     assert os.sched_getaffinity(0) == cores
 
 
