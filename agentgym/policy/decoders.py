@@ -317,7 +317,7 @@ class SlotDecoder:
 class _SlotCache:
     """Keys and values of all slots, as a cache that transformers' attention layers update.
 
-    One tensor a layer for the keys and one for the values, of shape (slots, heads, places + 1, D);
+    One tensor a layer for the keys and one for the values, of shape (slots, places + 1, heads, D);
     what padding writes goes to the last place, which nobody sees.
     """
 
@@ -369,7 +369,7 @@ class _SlotCache:
             self._grow(target + 1, self._places)
         for pair in self._layers.values():
             for kept in pair:
-                kept[target, :, :length] = kept[source, :, :length]
+                kept[target, :length] = kept[source, :length]
 
     def update(
         self, keys: Tensor, values: Tensor, layer_idx: int, *_: Any, **__: Any
@@ -391,13 +391,13 @@ class _SlotCache:
             )
         whole = self._layers[layer_idx]
         for kept, new in zip(whole, (keys, values), strict=True):
-            kept[self._index[:, None], :, self._written] = new.transpose(1, 2)
+            kept[self._index[:, None], self._written] = new.transpose(1, 2)
         return self._view(whole[0]), self._view(whole[1])
 
     def _view(self, kept: Tensor) -> Tensor:
-        if self._rows is not None:
-            return kept[self._rows, :, : self._seen]
-        return kept[:, :, : self._seen].index_select(0, self._index)
+        seen = kept[:, : self._seen]
+        rows = seen.index_select(0, self._index) if self._rows is None else seen[self._rows]
+        return rows.transpose(1, 2)
 
     def get_seq_length(self, *_: Any) -> int:
         """Return how many places are read, of any row."""
@@ -405,12 +405,12 @@ class _SlotCache:
 
 
 def _empty(like: Tensor, slots: int, places: int) -> Tensor:
-    return like.new_zeros((slots, like.shape[1], places, like.shape[3]))
+    return like.new_zeros((slots, places, like.shape[1], like.shape[3]))
 
 
 def _grown(kept: Tensor, slots: int, places: int, filled: int) -> Tensor:
-    larger = _empty(kept, slots, places)
-    larger[: kept.shape[0], :, :filled] = kept[:, :, :filled]
+    larger = kept.new_zeros((slots, places, *kept.shape[2:]))
+    larger[: kept.shape[0], :filled] = kept[:, :filled]
     return larger
 
 

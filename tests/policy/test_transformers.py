@@ -201,6 +201,12 @@ def test_context_limit_is_the_smaller_of_the_models_and_the_callers(tiny: Path) 
     assert limits == [256, 100, 256]
 
 
+async def under_way(policy: TransformersPolicy) -> None:
+    """Wait until three tokens of a turn are sampled."""
+    while not policy._running or len(policy._running[0].logprobs) < 3:
+        await asyncio.sleep(0)
+
+
 def test_turn_that_comes_later_joins_and_ends_while_another_is_sampled(
     policy: TransformersPolicy,
 ) -> None:
@@ -213,7 +219,7 @@ def test_turn_that_comes_later_joins_and_ends_while_another_is_sampled(
 
     async def both() -> None:
         long = asyncio.create_task(turn("long", 30))
-        await asyncio.sleep(0.02)
+        await under_way(policy)
         await turn("short", 2)
         assert not long.done()
         await long
@@ -231,7 +237,7 @@ def test_weights_that_come_in_flight_sample_the_rest_of_the_turn(
 
     async def swapped() -> Completion:
         turn = asyncio.create_task(policy.sample(PROMPT, SamplingParams(40, seed=1)))
-        await asyncio.sleep(0.02)
+        await under_way(policy)
         await policy.load_weights(other.named_parameters(), version=1)
         return await turn
 
@@ -252,10 +258,11 @@ def test_turn_nobody_waits_for_any_more_makes_room(policy: TransformersPolicy, t
     small.template.stop_ids = ()
 
     async def given_up() -> Completion:
-        endless = asyncio.create_task(small.sample(PROMPT, SamplingParams(100_000)))
-        await asyncio.sleep(0.02)
+        endless = asyncio.create_task(small.sample(PROMPT, SamplingParams(200)))
+        await under_way(small)
         waiting = asyncio.create_task(small.sample(OTHERS[0], SamplingParams(3)))
-        await asyncio.sleep(0.02)
+        for _ in range(100):  # some dozens of steps
+            await asyncio.sleep(0)
         assert not waiting.done()
         endless.cancel()
         return await asyncio.wait_for(waiting, 30)
