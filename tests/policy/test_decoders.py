@@ -222,3 +222,48 @@ def test_padded_batch_is_read_again_after_forget(model: Any) -> None:
 def test_decoder_fits_what_the_model_remembers(config: Any, kind: type) -> None:
     model = hf.AutoModelForCausalLM.from_config(config)
     assert type(decoder_of(model, 4)) is kind
+
+
+def test_recurrent_model_without_a_cache_of_keys_is_read_whole() -> None:
+    config = hf.MambaConfig(vocab_size=V, hidden_size=32, num_hidden_layers=2, state_size=4)
+    model, rng = hf.AutoModelForCausalLM.from_config(config).eval(), random.Random(0)
+    decoder, rows = decoder_of(model, 4), [Row(words(rng, 9)), Row(words(rng, 9))]
+    for _ in range(3):
+        check(decoder, model, rows)
+        for row in rows:
+            row.tokens.append(rng.randrange(3, V))
+
+
+def test_model_that_slots_do_not_suit_is_decoded_by_its_own_cache() -> None:
+    """One that remembers something else, and does not say so."""
+    model = made("qwen2")
+    attention = model.model.layers[0].self_attn
+    forward, remembered = attention.forward, [torch.zeros(())]
+
+    def remembering(*args: Any, **kwargs: Any) -> Any:
+        states, weights = forward(*args, **kwargs)
+        states = states + remembered[0]
+        remembered[0] = states.mean()
+        return states, weights
+
+    attention.forward = remembering
+    assert type(decoder_of(model, 4)) is PaddedDecoder
+    attention.forward = forward
+    assert type(decoder_of(model, 4)) is SlotDecoder
+
+
+def test_model_with_an_attention_that_takes_no_mask_is_decoded_by_its_own_cache() -> None:
+    model = made("qwen2")
+    model.config._attn_implementation = "flash_attention_2"
+    assert type(decoder_of(model, 4)) is PaddedDecoder
+
+
+def test_long_prompts_are_read_a_few_at_a_time(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agentgym.policy.decoders._MOST_TOKENS", 100)
+    rng = random.Random(0)
+    decoder, rows = SlotDecoder(model, 5), [Row(words(rng, 40)) for _ in range(5)]
+    with reading(model) as shapes, torch.inference_mode():
+        logits = decoder.logits(rows)
+    assert shapes == [(2, 40), (2, 40), (1, 40)]
+    for row, mine in zip(rows, logits, strict=True):
+        torch.testing.assert_close(mine, direct(model, row.tokens), atol=2e-4, rtol=1e-4)

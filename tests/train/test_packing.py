@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 import torch
 from torch import Tensor
+from varlen_kernel import by_definition
 
 from agentgym.policy.pretrained import load_model
 from agentgym.train.batch import WeightedSample, micro_batches, pad
@@ -63,34 +65,6 @@ def test_packed_rows_agree_with_padded_rows(tiny: Path, own: bool, grouped: bool
         assert torch.allclose(left, right, atol=1e-5)
 
 
-def by_definition(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    seams: Tensor,
-    key_seams: Tensor,
-    longest: int,
-    longest_key: int,
-    *,
-    scale: float,
-    window_size: tuple[int, int],
-    enable_gqa: bool = False,
-) -> Tensor:
-    """What PyTorch's kernel computes where there is a GPU for it; tensors of (S, heads, D)."""
-    assert window_size == (-1, 0)
-    assert longest == longest_key == max(LENGTHS)
-    assert seams.dtype == torch.int32
-    assert seams.tolist() == key_seams.tolist() == [0, 9, 11, 41, 58, 67]
-    parts = []
-    for start, end in zip(seams[:-1].tolist(), seams[1:].tolist(), strict=True):
-        q, k, v = (tensor[start:end].transpose(0, 1)[None] for tensor in (query, key, value))
-        attended = torch.nn.functional.scaled_dot_product_attention(
-            q, k, v, is_causal=True, scale=scale, enable_gqa=enable_gqa
-        )
-        parts.append(attended[0].transpose(0, 1))
-    return torch.cat(parts)
-
-
 @pytest.mark.parametrize("grouped", [True, False])
 def test_packed_rows_are_handed_to_the_kernel_as_it_wants_them(
     tiny: Path, grouped: bool, monkeypatch: pytest.MonkeyPatch
@@ -98,9 +72,13 @@ def test_packed_rows_are_handed_to_the_kernel_as_it_wants_them(
     model = grouped_queries() if grouped else load_model(tiny, torch.float32)
     padded = scored(model, None)
     use_packed_attention(model)
-    monkeypatch.setattr("torch.nn.attention.varlen.varlen_attn", by_definition)
+    kernel = mock.Mock(side_effect=by_definition)
+    monkeypatch.setattr("torch.nn.attention.varlen.varlen_attn", kernel)
     monkeypatch.setattr("agentgym.train.packing._has_kernel", lambda value: True)
     packed = scored(model, torch.tensor(LENGTHS))
+    assert kernel.called
+    for _, _, _, seams, key_seams, *_ in (call.args for call in kernel.call_args_list):
+        assert seams.tolist() == key_seams.tolist() == [0, 9, 11, 41, 58, 67]
     for left, right in zip(padded, packed, strict=True):
         assert torch.allclose(left, right, atol=1e-5)
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from varlen_kernel import by_definition
 
 from agentgym.errors import ConfigError
 from agentgym.policy.pretrained import load_model
@@ -157,39 +158,6 @@ def test_other_attention_shares_nothing() -> None:
     seen = seen_by(model.base_model)
     token_logprobs(model, batch.ids, batch.mask, lengths=batch.lengths, share=True)
     assert seen == [int(batch.lengths.sum())]
-
-
-def by_definition(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    seams: Tensor,
-    key_seams: Tensor,
-    longest: int,
-    longest_keys: int,
-    *,
-    scale: float,
-    window_size: tuple[int, int],
-    enable_gqa: bool = False,
-) -> Tensor:
-    """What flash attention computes: causal to the bottom right; tensors of (S, heads, D)."""
-    assert window_size == (-1, 0)
-    assert seams.dtype == key_seams.dtype == torch.int32
-    assert (int(seams[-1]), int(key_seams[-1])) == (len(query), len(key))
-    assert (longest, longest_keys) == (int(seams.diff().max()), int(key_seams.diff().max()))
-    assert enable_gqa == (query.shape[1] != key.shape[1])
-    parts = []
-    for (start, end), (first, last) in zip(
-        seams.unfold(0, 2, 1).tolist(), key_seams.unfold(0, 2, 1).tolist(), strict=True
-    ):
-        times = query.shape[1] // key.shape[1]
-        keys, values = (t[first:last].repeat_interleave(times, 1) for t in (key, value))
-        scores = torch.einsum("qhd,khd->hqk", query[start:end], keys) * scale
-        n, m = end - start, last - first
-        future = torch.arange(m)[None] > torch.arange(n)[:, None] + m - n
-        shares = scores.masked_fill(future, float("-inf")).softmax(-1)
-        parts.append(torch.einsum("hqk,khd->qhd", shares, values))
-    return torch.cat(parts)
 
 
 @pytest.mark.parametrize("kind", ["Qwen2", "Qwen3", "Llama"])
