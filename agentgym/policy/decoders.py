@@ -226,9 +226,8 @@ class SlotDecoder:
         return whole if order == list(range(len(order))) else whole[order]
 
     def forget(self) -> None:
-        """Empty all slots."""
-        for slot in self._slots:
-            slot.tokens = []
+        """Give up all slots: who had which would decide the order of rows, and so last bits."""
+        self._slots.clear()
 
     def _wave(self, waiting: Sequence[Row]) -> tuple[list[Row], list[Row]]:
         """Return who is read now, and who waits to copy what one of those begins with.

@@ -191,6 +191,26 @@ def test_nothing_is_kept_after_forget(model: Any) -> None:
     assert shapes == [(1, 31)]
 
 
+def test_nothing_that_was_before_forget_decides_a_bit_after_it(model: Any) -> None:
+    rng = random.Random(0)
+    prompts = [words(rng, count) for count in (30, 7, 19, 12, 3)]
+
+    def orders(decoder: SlotDecoder) -> list[int]:
+        with torch.inference_mode():
+            decoder.logits([Row(list(prompt)) for prompt in prompts])
+        return [
+            next(slot.number for slot in decoder._slots if slot.tokens == prompt)
+            for prompt in prompts
+        ]
+
+    used = SlotDecoder(model, 5)
+    for _ in range(3):  # slots are given away in another order than at first
+        with torch.inference_mode():
+            used.logits([Row(words(rng, 9)) for _ in range(3)])
+    used.forget()
+    assert orders(used) == orders(SlotDecoder(model, 5))
+
+
 def test_padded_batch_is_joined_by_nobody_until_it_is_done(model: Any) -> None:
     decoder = PaddedDecoder(model, 4)
     assert (decoder.room(0), decoder.room(1)) == (4, 0)
