@@ -218,8 +218,8 @@ class SlotDecoder:
             wave, waiting = self._wave(waiting)
             owned |= {row: self._given(row) for row in wave}
             self._read([owned[row] for row in wave if owned[row].unread > 1], read, parts)
-        rest = set(owned.values()) - set(read)
-        self._read(sorted(rest, key=lambda slot: slot.number), read, parts)
+        done = set(read)
+        self._read([owned[row] for row in batch if owned[row] not in done], read, parts)
         place = {slot: number for number, slot in enumerate(read)}
         order = [place[owned[row]] for row in batch]
         whole = parts[0] if len(parts) == 1 else torch.cat(parts)
@@ -263,15 +263,15 @@ class SlotDecoder:
     def _given(self, row: Row) -> _Slot:
         """Give a conversation a slot that holds as much of it as any does."""
         known, source = self._known(row)
-        if source is None or source.owner is not None or known < len(source.tokens):
-            slot = self._free()  # else it is the turn before
-            if source is not None and source is not slot and known >= _WORTH:
-                self._cache.copy(source.number, slot.number, known)
-                slot.tokens = row.tokens[:known]
-            else:
-                slot.tokens = slot.tokens[:known] if source is slot else []
+        if source is not None and source.owner is None and known == len(source.tokens):
+            slot = source  # the turn before
         else:
-            slot = source
+            slot = self._free()
+            if source is not slot:  # else what is known is there already
+                known = known if known >= _WORTH else 0
+                if source is not None and known:
+                    self._cache.copy(source.number, slot.number, known)
+            slot.tokens = row.tokens[:known]
         slot.owner = row
         return slot
 

@@ -17,10 +17,10 @@ from typing import Any
 from agentgym.chat.template import ChatTemplate
 from agentgym.errors import PolicyFault
 from agentgym.policy.base import NamedTensors, Probe, TurnContext
-from agentgym.policy.cores import cores_left
 from agentgym.policy.decoders import Decoder, Row, decoder_of
 from agentgym.policy.draw import draw, uniforms
 from agentgym.policy.pretrained import load_model, load_tokenizer, stop_ids_of
+from agentgym.policy.yielding import cores_left, loop_left
 from agentgym.types import Completion, SamplingParams
 
 __all__ = ["TransformersPolicy"]
@@ -70,7 +70,6 @@ class TransformersPolicy:
         dtype = torch.bfloat16 if self.device.type == "cuda" else torch.float32
         loaded = load_model(model, dtype) if named else model
         self.model = loaded.to(self.device).eval()
-        self._weights = sum(weight.numel() for weight in self.model.parameters())
         limit = getattr(self.model.config, "max_position_embeddings", None)
         self.name = f"transformers:{model if named else type(model).__name__}"
         self.context_limit: int | None = min(filter(None, (context, limit)), default=None)
@@ -100,10 +99,9 @@ class TransformersPolicy:
 
     async def _drive(self) -> None:
         """Step while anyone waits; the loop turns between two steps."""
-        with cores_left(self._weights, on_cpu=self.device.type == "cpu"):
+        with cores_left(self.model, on_cpu=self.device.type == "cpu"):
             while True:
-                for _ in range(3):  # what environments have answered is read and reaches the
-                    await asyncio.sleep(0)  # episodes, whose next turns then join this step
+                await loop_left()
                 self._join()
                 if not self._running:
                     return
@@ -153,9 +151,6 @@ class TransformersPolicy:
 
     async def load_weights(self, named_tensors: NamedTensors, version: int) -> None:
         """Copy new weights into the model; what is being decoded is read again and goes on."""
-        self._load(named_tensors, version)
-
-    def _load(self, named_tensors: NamedTensors, version: int) -> None:
         import torch
 
         parameters = dict(self.model.state_dict())

@@ -17,9 +17,9 @@ from typing import Any
 from agentgym.chat.template import ChatTemplate
 from agentgym.errors import ConfigError, PolicyFault
 from agentgym.policy.base import NamedTensors, Probe, TurnContext
-from agentgym.policy.cores import cores_left
 from agentgym.policy.pretrained import load_tokenizer, stop_ids_of
 from agentgym.policy.vllm_settings import engine_settings, import_vllm, spare_the_cpu
+from agentgym.policy.yielding import cores_left, loop_left
 from agentgym.types import Completion, SamplingParams
 
 __all__ = ["VllmPolicy"]
@@ -86,7 +86,6 @@ class VllmPolicy:
         )
         self._settings = settings | engine
         self.engine = self._started()
-        self._weights = sum(weight.numel() for weight in self._model.parameters())
         self.name = f"vllm:{model}"
         self.context_limit: int | None = self.engine.model_config.max_model_len
         self.version = 0
@@ -205,7 +204,7 @@ class VllmPolicy:
 
     async def _drive(self) -> None:
         """Step the engine while anyone waits; the loop turns between two steps."""
-        with cores_left(self._weights, on_cpu=self._on_cpu):
+        with cores_left(self._model, on_cpu=self._on_cpu):
             await self._step_while_waited_for()
 
     async def _step_while_waited_for(self) -> None:
@@ -223,9 +222,7 @@ class VllmPolicy:
             finally:
                 self.busy_s += time.perf_counter() - start
             self._deliver(outputs)
-            await asyncio.sleep(0)  # what environments have answered is read, where they are
-            await asyncio.sleep(0)  # in another process; it reaches the episodes,
-            await asyncio.sleep(0)  # and these ask for their next turns, which join this step
+            await loop_left()
 
     def _deliver(self, outputs: Sequence[Any]) -> None:
         """Wake whoever waits for one of these."""
