@@ -132,7 +132,8 @@ def sharing(groups: int, rounds: int, places: int) -> dict[str, Figure]:
     seconds = alternate(
         {"once": lambda: once.step(items, 0), "each": lambda: each.step(items, 0)}, rounds
     )
-    memory = {how: _output("--sharing-step", how, "--groups", str(groups))[0] for how in seconds}
+    sizes = ("--groups", str(groups), "--places", str(places))
+    memory = {how: _output("--sharing-step", how, *sizes)[0] for how in seconds}
     return {
         "shared_prompts_s": Figure(seconds["once"], "CPU s", None, seconds["each"]),
         "shared_prompts_times": Figure(seconds["each"] / seconds["once"], "times as fast"),
